@@ -1,0 +1,66 @@
+package driver
+
+import (
+	"context"
+	"time"
+)
+
+// Waiter hears of commits.
+type Waiter interface {
+	// Watch calls wake whenever events may have become visible to ReadAll: by a commit through this driver value, by a
+	// transaction that it took part in, and by another process, the latter within some 50 milliseconds. It calls wake
+	// rather once too often than once too rarely, but not when nothing was committed. wake does not block. Watch
+	// returns when ctx ends, or with an error as soon as it can't hear of commits any longer: the portable layer then
+	// polls, says so in its log, and calls Watch again later. Several Watch calls may run at the same time.
+	Watch(ctx context.Context, wake func()) error
+}
+
+// Snapshotter keeps the latest snapshot of a stream.
+type Snapshotter interface {
+	// SaveSnapshot stores a snapshot unless there is one of a later version, in which case it does nothing. Inside a
+	// transaction, a failure leaves the transaction usable.
+	SaveSnapshot(ctx context.Context, s Snapshot) error
+	// LoadSnapshot returns the snapshot of a stream; ok is false if there is none.
+	LoadSnapshot(ctx context.Context, stream StreamID) (s Snapshot, ok bool, err error)
+}
+
+// Snapshot is an aggregate's state as of a version of its stream.
+type Snapshot struct {
+	Stream      StreamID
+	Version     int64
+	Type        string // the state's registered name
+	Schema      int
+	ContentType string
+	Data        []byte
+	RecordedAt  time.Time // UTC, whole microseconds
+}
+
+// Checkpointer keeps the position up to which a projection has handled the global log.
+type Checkpointer interface {
+	// LoadCheckpoint returns a projection's position, 0 if it has none.
+	LoadCheckpoint(ctx context.Context, name string) (int64, error)
+	// SaveCheckpoint moves a projection's position to the given one, forward or back. It returns ErrCheckpointMoved and
+	// changes nothing unless the stored position is from: of two runners that handle the same events only one commits.
+	SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error
+}
+
+// Transactor lets other calls join a transaction of the driver's database. A transaction is carried by the context, and
+// every call of this driver that is given this context takes part. A context that carries a transaction of another
+// database makes every call fail with an error that says so.
+type Transactor interface {
+	// Transact runs fn in a transaction: committed if fn returns nil, rolled back if it returns an error, which is
+	// returned as it is, or panics. If ctx carries a transaction already, fn joins it.
+	Transact(ctx context.Context, fn func(ctx context.Context) error) error
+	// InTransaction reports whether ctx carries a transaction of this driver's database.
+	InTransaction(ctx context.Context) bool
+	// OnEnd has f run once the transaction of ctx has ended, and tells whether it was committed. f must not use the
+	// transaction.
+	OnEnd(ctx context.Context, f func(committed bool))
+}
+
+// Migrator brings the tables up to date.
+type Migrator interface {
+	// Migrate creates or updates the tables. It may be called again, and by several processes at once. It refuses
+	// tables that a later release has written.
+	Migrate(ctx context.Context) error
+}

@@ -1,0 +1,38 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrRace is wrapped by an error that says: another writer got there first, nothing was written, and the same call may
+// succeed if it is made again (a serialization failure, a deadlock victim, a lock not had in time).
+var ErrRace = errors.New("lost a race with another writer")
+
+// ErrUnavailable is wrapped by an error that says: the database can't be reached or the connection was lost. If that
+// happened in Commit, the outcome is unknown; a retry with the same event ids is safe.
+var ErrUnavailable = errors.New("the database is unavailable")
+
+// ErrCheckpointMoved is returned by Checkpointer.SaveCheckpoint if the checkpoint is not where the caller left it.
+var ErrCheckpointMoved = errors.New("the checkpoint was moved by another runner")
+
+// ConflictError reports that a stream was not at its expected version. Nothing was written.
+type ConflictError struct {
+	Stream StreamID
+	Actual int64 // 0 if the stream does not exist
+}
+
+// Error implements error.
+func (e *ConflictError) Error() string {
+	return fmt.Sprintf("stream %q is at version %d", e.Stream, e.Actual)
+}
+
+// DuplicateError reports that ids of the writes are stored already. Nothing was written.
+type DuplicateError struct {
+	Stored []Record // every record with one of these ids, in order of position
+}
+
+// Error implements error.
+func (e *DuplicateError) Error() string {
+	return fmt.Sprintf("%d of the event ids are stored already", len(e.Stored))
+}
