@@ -20,6 +20,7 @@ package driver
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -54,8 +55,9 @@ type Store interface {
 
 	// ReadAll returns one page of the global log, in order of position, and how far it looked: no event will ever
 	// appear at or below Page.Next that was not handed out already. Next is never below q.After. A page is cut like
-	// ReadStream's; if it was not cut, Next equals Head (or q.After, where that is greater). Reading makes no writer
-	// wait. Inside a transaction it hands out no event of that same transaction: it is not committed yet.
+	// ReadStream's, and then Next is its last record's position; if it was not cut, Next equals Head (or q.After, where
+	// that is greater), and Head is no older than the call. It sees every commit that returned before it was called,
+	// unless an older append is still under way. Reading makes no writer wait. Inside a transaction it hands out no event of that same transaction: it is not committed yet.
 	ReadAll(ctx context.Context, q AllQuery) (Page, error)
 
 	// Close releases everything. It is called once, after all other calls have returned.
@@ -88,6 +90,22 @@ func (e ExpectedVersion) Met(actual int64) bool {
 		return actual > 0
 	default:
 		return actual == int64(e)
+	}
+}
+
+// String puts the expectation into words that follow "expected".
+func (e ExpectedVersion) String() string {
+	switch {
+	case e == NoStream:
+		return "no stream"
+	case e == Any:
+		return "any version"
+	case e == StreamExists:
+		return "an existing stream"
+	case e > 0:
+		return "version " + strconv.FormatInt(int64(e), 10)
+	default:
+		return "an invalid version"
 	}
 }
 
