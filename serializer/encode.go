@@ -1,0 +1,57 @@
+package serializer
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+)
+
+// Encoded is a value as it is stored: what it is, and its bytes.
+type Encoded struct {
+	Type        string // the name it is registered under
+	Schema      int
+	ContentType string // of the codec that wrote Data
+	Data        []byte
+}
+
+// Encode returns v in its stored form, under its current name and schema version. v is a value of a registered type; a
+// *T where T is registered, or the other way round, is refused. The error names the Go type, and wraps ErrUnknownType if
+// it is not registered. A panic in the codec or in a method of v becomes an error.
+func (r *Registry) Encode(v any) (Encoded, error) {
+	t := r.published.Load()
+	e, ok := t.byType[reflect.TypeOf(v)]
+	if !ok {
+		return Encoded{}, t.unregistered(v)
+	}
+	data, err := e.marshal(v)
+	if err != nil {
+		return Encoded{}, fmt.Errorf("serializer: encode %v as %v: %w", e.goType, e, err)
+	}
+	return Encoded{Type: e.name, Schema: e.schema, ContentType: e.format.contentType, Data: data}, nil
+}
+
+func (e *entry) marshal(v any) (data []byte, err error) {
+	if e.isPointer() && v == e.zero {
+		return nil, errors.New("the pointer is nil")
+	}
+	defer catch(&err)
+	return e.format.Marshal(v)
+}
+
+// unregistered says what to do about a value whose type is not registered.
+func (t *tables) unregistered(v any) error {
+	if v == nil {
+		return fmt.Errorf("serializer: %w: the value is nil", ErrUnknownType)
+	}
+	goType := reflect.TypeOf(v)
+	if goType.Kind() == reflect.Pointer && t.byType[goType.Elem()] != nil {
+		return fmt.Errorf("serializer: %w: %v is registered, %v is not; pass the value instead of the pointer",
+			ErrUnknownType, goType.Elem(), goType)
+	}
+	if pointer := reflect.PointerTo(goType); t.byType[pointer] != nil {
+		return fmt.Errorf("serializer: %w: %v is registered, %v is not; pass the pointer instead of the value",
+			ErrUnknownType, pointer, goType)
+	}
+	return fmt.Errorf("serializer: %w: %v is not registered; add serializer.Register[%v](registry, name)",
+		ErrUnknownType, goType, goType)
+}
