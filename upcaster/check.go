@@ -1,0 +1,111 @@
+package upcaster
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// check returns what is wrong with a step by itself.
+func (s Step) check() error {
+	if s.from == (Type{}) && s.apply == nil {
+		return errors.New("it is the zero Step; use Struct, Map, Rename, Split or Drop")
+	}
+	if s.apply == nil {
+		return errors.New("its function is nil")
+	}
+	if s.codec && len(s.to) == 0 {
+		return errors.New("it lists no types to split into; use Drop")
+	}
+	for _, t := range append(s.To(), s.from) {
+		if err := t.check(); err != nil {
+			return fmt.Errorf("type %q v%d %w", t.Name, t.Schema, err)
+		}
+	}
+	for _, t := range s.to {
+		if t.Name == s.from.Name && t.Schema <= s.from.Schema {
+			return fmt.Errorf("it does not raise the version of %s", t.Name)
+		}
+	}
+	return nil
+}
+
+// checkEach returns the mistakes that steps have by themselves.
+func checkEach(steps []Step) error {
+	var mistakes []error
+	for i, s := range steps {
+		if err := s.check(); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("upcaster: argument %d, %v: %w", i+1, s, err))
+		}
+	}
+	return errors.Join(mistakes...)
+}
+
+// checkSources returns an error for each step that takes the same type as an earlier one.
+func checkSources(steps []Step) error {
+	var mistakes []error
+	first := map[Type]Step{}
+	for _, s := range steps {
+		if other, taken := first[s.from]; taken {
+			mistakes = append(mistakes, fmt.Errorf("upcaster: two steps take %v: %v, and %v", s.from, other, s))
+			continue
+		}
+		first[s.from] = s
+	}
+	return errors.Join(mistakes...)
+}
+
+// checkCycles returns an error for each circle of steps.
+func (c *Chain) checkCycles(steps []Step) error {
+	var mistakes []error
+	done := map[Type]bool{}
+	var visit func(t Type, path []Type)
+	visit = func(t Type, path []Type) {
+		if start := slices.Index(path, t); start >= 0 {
+			mistakes = append(mistakes, cycle(append(path[start:], t)))
+			return
+		}
+		if done[t] {
+			return
+		}
+		for _, next := range c.steps[t].to {
+			visit(next, append(path, t))
+		}
+		done[t] = true
+	}
+	for _, s := range steps {
+		visit(s.from, nil)
+	}
+	return errors.Join(mistakes...)
+}
+
+func cycle(path []Type) error {
+	names := make([]string, len(path))
+	for i, t := range path {
+		names[i] = t.String()
+	}
+	return fmt.Errorf("upcaster: steps lead in a circle: %s", strings.Join(names, ", then "))
+}
+
+// checkGaps returns an error for each type at which the chain ends although some step is about a later version of the
+// same name: only one version of a name can be registered.
+func (c *Chain) checkGaps(steps []Step) error {
+	var mistakes []error
+	for _, end := range c.targets {
+		before := slices.IndexFunc(steps, func(s Step) bool { return slices.Contains(s.to, end) })
+		later := slices.IndexFunc(steps, func(s Step) bool { return s.isBeyond(end) })
+		if later >= 0 {
+			mistakes = append(mistakes, fmt.Errorf("upcaster: gap: %v ends at %v, but %v is about a later version; "+
+				"a step from %v is missing", steps[before], end, steps[later], end))
+		}
+	}
+	return errors.Join(mistakes...)
+}
+
+// isBeyond reports whether the step takes or makes a later version of t.
+func (s Step) isBeyond(t Type) bool {
+	return slices.ContainsFunc(append(s.To(), s.from), func(other Type) bool {
+		return other.Name == t.Name && other.Schema > t.Schema
+	})
+}
