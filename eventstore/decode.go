@@ -1,0 +1,93 @@
+package eventstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/serializer"
+	"github.com/tidemark-go/tidemark/upcaster"
+)
+
+// decoding is how one read turns stored records into events. It is the only way from a record to an event, so that
+// every read path sees the same.
+type decoding struct {
+	store *Store
+	raw   bool
+	types map[string]bool // keep only these current names; nil keeps all
+}
+
+// events appends to out the events that rec stands for: one, unless an upcaster splits or drops it.
+func (d *decoding) events(out []Event, rec *driver.Record) ([]Event, error) {
+	md, err := decodeMetadata(rec.Metadata)
+	if err != nil {
+		return out, decodeError(rec, err)
+	}
+	stored := Event{Position: rec.Position, Version: rec.Version, Stream: rec.Stream, ID: rec.ID, Type: rec.Type,
+		Schema: rec.Schema, ContentType: rec.ContentType, Raw: rec.Data, Metadata: md, Tags: rec.Tags,
+		RecordedAt: rec.RecordedAt}
+	if d.raw {
+		return append(out, stored), nil
+	}
+	parts, err := d.upcast(&stored)
+	if err != nil {
+		return out, decodeError(rec, err)
+	}
+	if parts == nil {
+		return d.part(out, rec, stored)
+	}
+	for i, p := range parts {
+		e := stored
+		e.Part, e.Type, e.Schema, e.ContentType, e.Raw, e.Metadata = i, p.Name, p.Schema, p.ContentType, p.Data, p.Metadata
+		if out, err = d.part(out, rec, e); err != nil {
+			return out, err
+		}
+	}
+	return out, nil
+}
+
+// upcast returns nil if no step knows the event.
+func (d *decoding) upcast(e *Event) ([]upcaster.Event, error) {
+	chain, stored := d.store.opts.Upcasters, upcaster.V(e.Type, e.Schema)
+	if !chain.Handles(stored) {
+		current, _, ok := d.store.reg.Current(e.Type)
+		if stored = upcaster.V(current, e.Schema); !ok || !chain.Handles(stored) {
+			return nil, nil
+		}
+	}
+	parts, err := chain.Upcast(upcaster.Event{Type: stored, ContentType: e.ContentType, Data: e.Raw,
+		Metadata: e.Metadata, Tags: e.Tags, RecordedAt: e.RecordedAt}, d.codec)
+	if parts == nil {
+		parts = []upcaster.Event{}
+	}
+	return parts, err
+}
+
+func (d *decoding) codec(contentType string) (upcaster.Codec, bool) {
+	return d.store.reg.Codec(contentType)
+}
+
+// part decodes one event unless the filter has no use for it.
+func (d *decoding) part(out []Event, rec *driver.Record, e Event) ([]Event, error) {
+	if current, _, ok := d.store.reg.Current(e.Type); ok {
+		e.Type = current
+	}
+	if d.types != nil && !d.types[e.Type] {
+		return out, nil
+	}
+	var err error
+	e.Payload, err = d.store.reg.Decode(serializer.Encoded{Type: e.Type, Schema: e.Schema, ContentType: e.ContentType,
+		Data: e.Raw})
+	if err != nil {
+		return out, decodeError(rec, err)
+	}
+	return append(out, e), nil
+}
+
+func decodeError(rec *driver.Record, err error) error {
+	if errors.Is(err, serializer.ErrUnknownType) {
+		err = fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+	}
+	return &DecodeError{Stream: rec.Stream, Version: rec.Version, Position: rec.Position, Type: rec.Type,
+		Schema: rec.Schema, Err: err}
+}

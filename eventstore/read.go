@@ -1,0 +1,181 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"math"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// StreamOptions selects from a stream. The zero value reads all of it, oldest first.
+type StreamOptions struct {
+	// From and To are versions, both inclusive. 0 leaves that end open.
+	From, To int64
+	// Limit is the number of stored events after which the iteration ends. Default: no limit.
+	Limit int
+	// Backward hands out the same versions, the highest first.
+	Backward bool
+	// Raw returns events as they are stored: neither upcast nor decoded, unknown ones included.
+	Raw bool
+	// Reached, if set, is called when an iteration has come to its end without an error, with the version of the last
+	// stored event that it looked at, 0 if there was none. It tells the stream's version where an upcaster drops its
+	// last events.
+	Reached func(version int64)
+}
+
+// Pages are bounded twice, so that neither many events nor large ones fill the memory.
+const (
+	pageRecords = 512
+	pageBytes   = 4 << 20
+)
+
+// Stream iterates over a stream; one that has no events is an empty iteration. An error, which includes the context's
+// end and an event that can't be decoded, is handed out once, as the last item. Nothing is held while the loop's body
+// runs: it may call the store, and may leave the loop at any time.
+func (s *Store) Stream(ctx context.Context, stream StreamID, opts *StreamOptions) iter.Seq2[Event, error] {
+	var o StreamOptions
+	if opts != nil {
+		o = *opts
+	}
+	return func(yield func(Event, error) bool) {
+		reached, err := s.stream(ctx, stream, &o, yield)
+		switch {
+		case err != nil:
+			yield(Event{}, err)
+		case reached >= 0 && o.Reached != nil:
+			o.Reached(reached)
+		}
+	}
+}
+
+// stream returns the last version it looked at, or -1 if the loop was left.
+func (s *Store) stream(ctx context.Context, stream StreamID, o *StreamOptions, yield func(Event, error) bool) (int64, error) {
+	if err := o.check(stream); err != nil {
+		return 0, err
+	}
+	w := newWalk(stream, o)
+	dec := decoding{store: s, raw: o.Raw}
+	for !w.done {
+		page, err := w.page(ctx, s)
+		if err != nil {
+			return 0, fmt.Errorf("eventstore: read stream %q: %w", stream, err)
+		}
+		more, err := dec.deliver(ctx, page, yield)
+		if err != nil || !more {
+			return -1, err
+		}
+	}
+	return w.last, nil
+}
+
+func (o *StreamOptions) check(stream StreamID) error {
+	if err := checkStream(stream); err != nil {
+		return err
+	}
+	if o.From < 0 || o.To < 0 || o.Limit < 0 {
+		return fmt.Errorf("eventstore: read stream %q: From %d, To %d and Limit %d must not be negative",
+			stream, o.From, o.To, o.Limit)
+	}
+	return nil
+}
+
+// walk goes through a stream page by page.
+type walk struct {
+	q    driver.StreamQuery
+	left int   // events until the caller's limit
+	last int64 // the version last seen, 0 before the first
+	done bool
+}
+
+func newWalk(stream StreamID, o *StreamOptions) *walk {
+	w := &walk{left: math.MaxInt}
+	if o.Limit > 0 {
+		w.left = o.Limit
+	}
+	w.q = driver.StreamQuery{Stream: stream, From: max(o.From, 1), To: o.To, Backward: o.Backward, MaxBytes: pageBytes}
+	w.done = o.To > 0 && o.To < w.q.From
+	return w
+}
+
+func (w *walk) page(ctx context.Context, s *Store) ([]driver.Record, error) {
+	w.q.Limit = min(w.left, pageRecords)
+	page, err := s.readStream(ctx, w.q)
+	if err != nil {
+		return nil, err
+	}
+	for i := range page {
+		if err := w.step(page[i].Version); err != nil {
+			return nil, err
+		}
+	}
+	w.left -= len(page)
+	if w.q.Backward {
+		w.q.To = w.last - 1
+		w.done = w.q.To < w.q.From
+	} else {
+		w.q.From = w.last + 1
+		w.done = w.q.To > 0 && w.q.To < w.q.From
+	}
+	w.done = w.done || w.left == 0 || !full(page, w.q.Limit, w.q.MaxBytes)
+	return page, nil
+}
+
+// step refuses a hole: a reader that walked over one would rebuild a state that never was.
+func (w *walk) step(version int64) error {
+	want := w.last + 1
+	switch {
+	case w.q.Backward && w.last > 0:
+		want = w.last - 1
+	case w.q.Backward:
+		want = version
+	case w.last == 0:
+		want = w.q.From
+	}
+	if version != want {
+		return fmt.Errorf("version %d is missing, version %d stands in its place: the stream is damaged", want, version)
+	}
+	w.last = version
+	return nil
+}
+
+func (s *Store) readStream(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+	if err := s.calls.enter(); err != nil {
+		return nil, err
+	}
+	defer s.calls.leave()
+	return s.drv.ReadStream(ctx, q)
+}
+
+// full reports whether a page ended because it was full, so that more may follow.
+func full(page []driver.Record, limit, maxBytes int) bool {
+	if len(page) >= limit {
+		return true
+	}
+	size := 0
+	for i := range page {
+		size += len(page[i].Data)
+	}
+	return size >= maxBytes
+}
+
+// deliver decodes records one by one and hands their events to a loop. It reports whether the loop wants more.
+func (d *decoding) deliver(ctx context.Context, page []driver.Record, yield func(Event, error) bool) (bool, error) {
+	var events []Event
+	for i := range page {
+		var err error
+		if events, err = d.events(events[:0], &page[i]); err != nil {
+			return false, err
+		}
+		for _, e := range events {
+			if err := ctx.Err(); err != nil {
+				return false, err
+			}
+			if !yield(e, nil) {
+				return false, nil
+			}
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,91 @@
+package eventstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/serializer"
+)
+
+// Snapshot is an aggregate's state as of a version of its stream. State is a value of a registered type.
+type Snapshot struct {
+	Stream     StreamID
+	Version    int64
+	State      any
+	RecordedAt time.Time // set by SaveSnapshot; UTC, whole microseconds
+}
+
+// SnapshotError says that a stored snapshot can't be used: its type is unknown, it has another schema version, or its
+// bytes are damaged. Nothing is lost by it: the stream has everything.
+type SnapshotError struct {
+	Stream  StreamID
+	Version int64
+	Type    string
+	Schema  int
+	Err     error
+}
+
+// Error implements error.
+func (e *SnapshotError) Error() string {
+	return fmt.Sprintf("eventstore: can't use snapshot %s v%d of stream %q at version %d: %v",
+		e.Type, e.Schema, e.Stream, e.Version, e.Err)
+}
+
+// Unwrap implements errors.Is and errors.As.
+func (e *SnapshotError) Unwrap() error { return e.Err }
+
+// SaveSnapshot stores a snapshot, unless the stream has one of a later version. It is ErrNotSupported if the driver
+// keeps no snapshots.
+func (s *Store) SaveSnapshot(ctx context.Context, snap Snapshot) error {
+	if err := s.callSnapshots(snap.Stream); err != nil {
+		return err
+	}
+	defer s.calls.leave()
+	if snap.Version < 1 {
+		return fmt.Errorf("eventstore: snapshot of stream %q: version %d is below 1", snap.Stream, snap.Version)
+	}
+	enc, err := s.reg.Encode(snap.State)
+	if err == nil {
+		err = s.snapshots.SaveSnapshot(ctx, driver.Snapshot{Stream: snap.Stream, Version: snap.Version, Type: enc.Type,
+			Schema: enc.Schema, ContentType: enc.ContentType, Data: enc.Data, RecordedAt: s.Now()})
+	}
+	if err != nil {
+		return fmt.Errorf("eventstore: save snapshot of stream %q at version %d: %w", snap.Stream, snap.Version, err)
+	}
+	return nil
+}
+
+// LoadSnapshot returns the latest snapshot of a stream; ok is false if it has none. One that can't be used is a
+// *SnapshotError. It is ErrNotSupported if the driver keeps no snapshots.
+func (s *Store) LoadSnapshot(ctx context.Context, stream StreamID) (snap Snapshot, ok bool, err error) {
+	if err := s.callSnapshots(stream); err != nil {
+		return Snapshot{}, false, err
+	}
+	defer s.calls.leave()
+	stored, ok, err := s.snapshots.LoadSnapshot(ctx, stream)
+	if err != nil || !ok {
+		if err != nil {
+			err = fmt.Errorf("eventstore: load snapshot of stream %q: %w", stream, err)
+		}
+		return Snapshot{}, false, err
+	}
+	state, err := s.reg.Decode(serializer.Encoded{Type: stored.Type, Schema: stored.Schema,
+		ContentType: stored.ContentType, Data: stored.Data})
+	if err != nil {
+		return Snapshot{}, false, &SnapshotError{Stream: stream, Version: stored.Version, Type: stored.Type,
+			Schema: stored.Schema, Err: err}
+	}
+	return Snapshot{Stream: stream, Version: stored.Version, State: state, RecordedAt: stored.RecordedAt}, true, nil
+}
+
+func (s *Store) callSnapshots(stream StreamID) error {
+	if s.snapshots == nil {
+		return fmt.Errorf("%w: snapshots", ErrNotSupported)
+	}
+	if err := checkStream(stream); err != nil {
+		return err
+	}
+	return s.calls.enter()
+}

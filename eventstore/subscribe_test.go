@@ -1,0 +1,192 @@
+package eventstore_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/drivers/memory"
+	"github.com/tidemark-go/tidemark/eventstore"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// deaf is the memory driver without its capabilities: it can't tell of commits.
+type deaf struct{ driver.Store }
+
+// counting counts the looks at the log.
+type counting struct {
+	driver.Store
+	reads atomic.Int64
+}
+
+func (c *counting) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+	c.reads.Add(1)
+	return c.Store.ReadAll(ctx, q)
+}
+
+// hardOfHearing fails to watch until it is cured.
+type hardOfHearing struct {
+	*memory.Store
+	cured atomic.Bool
+}
+
+func (h *hardOfHearing) Watch(ctx context.Context, wake func()) error {
+	if !h.cured.Load() {
+		return errors.New("no listener to be had")
+	}
+	return h.Store.Watch(ctx, wake)
+}
+
+func TestSubscribeFollowsFromCatchUpIntoLiveWithoutLossOrRepetition(t *testing.T) {
+	for name, d := range map[string]driver.Store{"a driver that tells of commits": memory.New(), "a driver that does not": deaf{memory.New()}} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, d, accounts(), nil)
+			const n = 2000
+			var writer sync.WaitGroup
+			writer.Go(func() {
+				for i := range n {
+					_, err := s.Append(t.Context(), ada, eventstore.Any, eventstore.Events(deposited{i})...)
+					require.NoError(t, err)
+				}
+			})
+			events, err := collect(s.Subscribe(t.Context(), 0, &eventstore.ReadOptions{Limit: n}))
+			require.NoError(t, err)
+			writer.Wait()
+			for i, e := range events {
+				require.Equal(t, deposited{i}, e.Payload)
+			}
+		})
+	}
+}
+
+func TestACommitWakesASubscriberWithoutThePoll(t *testing.T) {
+	for name, d := range map[string]driver.Store{
+		"heard by the driver": memory.New(), "of the same store": deaf{memory.New()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := open(t, d, accounts(), &eventstore.Options{PollInterval: time.Hour})
+				began, got := time.Now(), make(chan eventstore.Event)
+				go func() {
+					events, _ := collect(s.Subscribe(t.Context(), 0, &eventstore.ReadOptions{Limit: 1}))
+					got <- events[0]
+				}()
+				synctest.Wait()
+				mustAppend(t, s, ada, closed{})
+				require.Equal(t, closed{}, (<-got).Payload)
+				require.Zero(t, time.Since(began))
+			})
+		})
+	}
+}
+
+func TestAnotherStoresCommitIsFoundByThePollWhereTheDriverIsDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := deaf{memory.New()}
+		reader, writer := open(t, d, accounts(), nil), open(t, d, accounts(), nil)
+		began := time.Now()
+		go mustAppend(t, writer, ada, closed{})
+		require.NoError(t, reader.Wait(t.Context(), 0))
+		require.LessOrEqual(t, time.Since(began), 50*time.Millisecond)
+	})
+}
+
+func TestAnIdleSubscriberIsNoBusyLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &counting{Store: memory.New()}
+		s := open(t, d, accounts(), &eventstore.Options{PollInterval: time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := collect(s.Subscribe(ctx, 0, nil))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.LessOrEqual(t, d.reads.Load(), int64(61))
+	})
+}
+
+func TestAStoreThatCanNotHearSaysSoOncePollsAndTriesAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log strings.Builder
+		d := &hardOfHearing{Store: memory.New()}
+		reader := open(t, d, accounts(), &eventstore.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		writer := open(t, d, accounts(), nil)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		got := make(chan time.Time)
+		go func() {
+			for range reader.Subscribe(ctx, 0, nil) {
+				got <- time.Now()
+			}
+			close(got)
+		}()
+		<-time.After(10 * time.Second) // of the test's own clock: several tries to hear
+		mustAppend(t, writer, ada, deposited{1})
+		sent := time.Now()
+		require.LessOrEqual(t, (<-got).Sub(sent), 50*time.Millisecond)
+		require.Equal(t, 1, strings.Count(log.String(), "no listener to be had"), log.String())
+
+		d.cured.Store(true)
+		<-time.After(time.Minute)
+		mustAppend(t, writer, ada, deposited{2})
+		sent = time.Now()
+		require.Zero(t, (<-got).Sub(sent))
+		cancel()
+		<-got
+	})
+}
+
+func TestWhoeverWaitsEndsWithTheContextAndLeavesNothingBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
+		s, err := eventstore.New(memory.New(), accounts(), nil)
+		require.NoError(t, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = collect(s.Subscribe(ctx, 0, nil))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorIs(t, s.Wait(ctx, 0), context.DeadlineExceeded)
+	})
+}
+
+func TestCloseEndsSubscriptionsAndWaitsForCallsInFlight(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &slow{Store: memory.New(), release: make(chan struct{})}
+		s, err := eventstore.New(d, accounts(), nil)
+		require.NoError(t, err)
+		ended, appended := make(chan error), make(chan error)
+		go func() {
+			_, err := collect(s.Subscribe(t.Context(), 0, nil))
+			ended <- err
+		}()
+		go func() {
+			_, err := s.Append(t.Context(), ada, eventstore.Any, eventstore.Events(closed{})...)
+			appended <- err
+		}()
+		synctest.Wait()
+		done := make(chan error, 1)
+		go func() { done <- s.Close() }()
+		synctest.Wait()
+		require.Empty(t, done, "Close came back before the append")
+		close(d.release)
+		require.NoError(t, <-appended)
+		require.ErrorIs(t, <-ended, eventstore.ErrClosed)
+		require.NoError(t, <-done)
+	})
+}
+
+// slow holds a commit until it is released.
+type slow struct {
+	*memory.Store
+	release chan struct{}
+}
+
+func (s *slow) Commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	<-s.release
+	return s.Store.Commit(ctx, writes)
+}

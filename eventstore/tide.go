@@ -1,0 +1,173 @@
+package eventstore
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// tide tells the readers that wait at the head that there may be more. While any of them listens, and only then, one
+// goroutine watches for the commits of other stores and processes.
+type tide struct {
+	waiter driver.Waiter // nil if the driver has none
+	poll   time.Duration // the caller's; 0 for the defaults
+	log    *slog.Logger
+
+	mu        sync.Mutex
+	changed   chan struct{} // closed at the next change
+	listeners int
+	watch     *watch // nil while nobody listens
+	closed    bool
+}
+
+// watch is one run of the watching goroutine.
+type watch struct {
+	cancel  context.CancelFunc
+	done    chan struct{}
+	hearing bool // the driver reports every commit, ours included; guarded by tide.mu
+}
+
+const (
+	pollHearing  = time.Second           // when only a lost notification is to be made up for
+	pollDeaf     = 50 * time.Millisecond // when polling is all there is
+	minRewatch   = time.Second           // between two tries to hear again
+	maxRewatch   = 30 * time.Second
+	lastingWatch = time.Minute // a watch that lasted this long starts over with minRewatch
+)
+
+func (t *tide) init(d driver.Store, o *Options) {
+	t.waiter, _ = d.(driver.Waiter)
+	t.poll, t.log = o.PollInterval, o.Logger
+	t.changed = make(chan struct{})
+}
+
+// next returns a channel that is closed at the next change.
+func (t *tide) next() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changed
+}
+
+// wake tells every waiting reader to look again. t.mu is held.
+func (t *tide) wake() {
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// committed wakes the readers for a commit of this store, unless the driver does.
+func (t *tide) committed() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.listeners > 0 && !t.hearing() {
+		t.wake()
+	}
+}
+
+// hearing reports whether the driver tells of every commit. t.mu is held.
+func (t *tide) hearing() bool { return t.watch != nil && t.watch.hearing }
+
+// wait returns nil when there may be more to read: after a change, or after the poll interval.
+func (t *tide) wait(ctx context.Context, changed <-chan struct{}) error {
+	timer := time.NewTimer(t.interval())
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-changed:
+	case <-timer.C:
+	}
+	return nil
+}
+
+func (t *tide) interval() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.hearing() {
+		return cmp.Or(t.poll, pollHearing)
+	}
+	return cmp.Or(t.poll, pollDeaf)
+}
+
+// listen announces a reader and returns the function with which it leaves.
+func (t *tide) listen() (leave func()) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.listeners++
+	if t.waiter != nil && t.watch == nil && !t.closed {
+		ctx, cancel := context.WithCancel(context.Background())
+		t.watch = &watch{cancel: cancel, done: make(chan struct{})}
+		go t.run(ctx, t.watch)
+	}
+	return t.leave
+}
+
+// leave ends the watch with its last listener, and waits for it, so that no goroutine outlives the reader it is for.
+func (t *tide) leave() {
+	t.mu.Lock()
+	t.listeners--
+	var w *watch
+	if t.listeners == 0 {
+		w, t.watch = t.watch, nil
+	}
+	t.mu.Unlock()
+	w.end()
+}
+
+// close wakes the readers, which then find the store closed, and ends the watch.
+func (t *tide) close() {
+	t.mu.Lock()
+	t.closed = true
+	w := t.watch
+	t.watch = nil
+	t.wake()
+	t.mu.Unlock()
+	w.end()
+}
+
+func (w *watch) end() {
+	if w != nil {
+		w.cancel()
+		<-w.done
+	}
+}
+
+// run hears of commits until its context ends; while it can't, it says so once and the readers poll.
+func (t *tide) run(ctx context.Context, w *watch) {
+	defer close(w.done)
+	again := minRewatch
+	for ctx.Err() == nil {
+		began := time.Now()
+		err := t.waiter.Watch(ctx, func() { t.heard(w) })
+		if ctx.Err() != nil {
+			return
+		}
+		if t.lost(w) || again == minRewatch {
+			t.log.Warn("tidemark: can't hear of other processes' commits, readers poll", "error", err)
+		}
+		if time.Since(began) > lastingWatch {
+			again = minRewatch
+		}
+		_ = pause(ctx, again)
+		again = min(2*again, maxRewatch)
+	}
+}
+
+func (t *tide) heard(w *watch) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	w.hearing = true
+	t.wake()
+}
+
+// lost reports whether the watch had been hearing.
+func (t *tide) lost(w *watch) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := w.hearing
+	w.hearing = false
+	return was
+}
