@@ -10,21 +10,22 @@ import (
 // A codec is called by many goroutines at once. A panic in a codec, or in a method of the value that it calls, is
 // caught by the registry and becomes an error.
 type Codec interface {
-	// ContentType names the format, as in "application/json". Every event keeps the name of the format it was written
-	// in and is read by the codec that answers to it, for as long as the event exists: a codec must therefore be able
-	// to read whatever any earlier codec with the same content type wrote. The name is non-empty UTF-8 without NUL, at
-	// most 255 bytes, and is always the same.
+	// ContentType names the format, as in "application/json". It is stored with every event and chooses the codec that
+	// reads it, for as long as the event exists: codecs with the same content type must be able to read what the other
+	// wrote. It is always the same, non-empty UTF-8 without NUL, at most 255 bytes.
 	ContentType() string
-	// Marshal returns v in this format. v is a value of a registered type T. The bytes are the caller's.
+	// Marshal returns what v points to in this format. For a registered type T the registry gives it a *T, or, where T
+	// is itself a pointer, the T. The bytes are the caller's.
 	Marshal(v any) ([]byte, error)
-	// Unmarshal reads data into v: for a registered type T a *T, or, where T is itself a pointer *E, a new *E. It fails on bytes that
-	// are not this format, ignores fields that v does not have, and neither keeps nor changes data.
+	// Unmarshal reads data into what v points to, which is the zero value of the type that Marshal was given a pointer
+	// to. It fails on bytes that are not of this format, ignores fields that v does not have, and neither keeps nor
+	// changes data.
 	Unmarshal(data []byte, v any) error
 }
 
 // format is a codec with its content type, which is asked for once.
 type format struct {
-	Codec
+	codec       Codec
 	contentType string
 }
 
@@ -34,7 +35,7 @@ func formatOf(c Codec) (f format, err error) {
 		return format{}, errors.New("the codec is nil")
 	}
 	defer catch(&err)
-	f = format{c, c.ContentType()}
+	f = format{codec: c, contentType: c.ContentType()}
 	if err := checkName(f.contentType); err != nil {
 		return format{}, fmt.Errorf("content type %q of codec %T %w", f.contentType, c, err)
 	}

@@ -5,9 +5,9 @@ import (
 	"reflect"
 )
 
-// Decode returns the value that was stored: a T, where T is the type registered under e.Type or with that alias. The bytes are read by the
-// codec for e.ContentType, whichever codec the type is written by today. e.Schema must be the registered version;
-// earlier ones are brought there by an upcaster first.
+// Decode returns the value that was stored: a T, where T is the type with the name or alias e.Type. The bytes are read
+// by the codec of e.ContentType, whichever codec the type is written by today. e.Schema must be the registered version;
+// an upcaster brings earlier ones there first.
 //
 // The error names e.Type and e.Schema, and wraps ErrUnknownType if that name or that version is not registered. No
 // input makes Decode panic: a panic in the codec or in a method of T becomes an error.
@@ -32,7 +32,7 @@ func (r *Registry) Decode(e Encoded) (any, error) {
 // codecFor prefers the type's own codec to another one of the same content type.
 func (r *Registry) codecFor(e *entry, contentType string) (Codec, bool) {
 	if contentType == e.format.contentType {
-		return e.format.Codec, true
+		return e.format.codec, true
 	}
 	return r.Codec(contentType)
 }
@@ -52,13 +52,13 @@ func decodeValue[T any](c Codec, data []byte) (any, error) {
 }
 
 // decodePointer is how a pointer type is read: into a new element, as codecs of generated messages need it.
-func decodePointer(elem reflect.Type) func(c Codec, data []byte) (any, error) {
+func decodePointer(goType reflect.Type) func(c Codec, data []byte) (any, error) {
 	return func(c Codec, data []byte) (any, error) {
-		v := reflect.New(elem).Interface()
-		if err := c.Unmarshal(data, v); err != nil {
+		v := reflect.New(goType.Elem())
+		if err := c.Unmarshal(data, v.Interface()); err != nil {
 			return nil, err
 		}
-		return v, nil
+		return v.Convert(goType).Interface(), nil
 	}
 }
 
@@ -67,7 +67,8 @@ func unknown(e Encoded, known *entry) error {
 	stored := identity(e.Type, e.Schema)
 	switch {
 	case known == nil:
-		return fmt.Errorf("serializer: %w: no type is registered as %s", ErrUnknownType, stored)
+		return fmt.Errorf("serializer: %w: nothing is registered as %s; register it, give its type an alias or add an "+
+			"upcaster step", ErrUnknownType, stored)
 	case e.Schema < known.schema:
 		return fmt.Errorf("serializer: %w: %s, registered as %v; an upcaster step from v%d is missing",
 			ErrUnknownType, stored, known, e.Schema)

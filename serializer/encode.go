@@ -14,9 +14,9 @@ type Encoded struct {
 	Data        []byte
 }
 
-// Encode returns v in its stored form, under its current name and schema version. v is a value of a registered type; a
-// *T where T is registered, or the other way round, is refused. The error names the Go type, and wraps ErrUnknownType if
-// it is not registered. A panic in the codec or in a method of v becomes an error.
+// Encode returns v as it is stored, under its current name and schema version. v is a value of a registered type: a *T
+// where T is registered, or the other way round, is refused. The error names the Go type, and wraps ErrUnknownType if
+// that is not registered. A panic in the codec or in a method of v becomes an error.
 func (r *Registry) Encode(v any) (Encoded, error) {
 	t := r.published.Load()
 	e, ok := t.byType[reflect.TypeOf(v)]
@@ -31,11 +31,27 @@ func (r *Registry) Encode(v any) (Encoded, error) {
 }
 
 func (e *entry) marshal(v any) (data []byte, err error) {
-	if e.isPointer() && v == e.zero {
-		return nil, errors.New("the pointer is nil")
-	}
 	defer catch(&err)
-	return e.format.Marshal(v)
+	return e.encode(e.format.codec, v)
+}
+
+// encodeValue is how a T that is not a pointer is written: through a pointer, because the codec would not find methods
+// with pointer receivers otherwise, neither those of T nor those of a field such as a big.Int.
+func encodeValue[T any](c Codec, v any) ([]byte, error) {
+	p := new(T)
+	*p = v.(T)
+	return c.Marshal(p)
+}
+
+// encodePointer is how a pointer type is written. A nil pointer could not be told from an empty element when it is
+// read.
+func encodePointer(null any) func(c Codec, v any) ([]byte, error) {
+	return func(c Codec, v any) ([]byte, error) {
+		if v == null {
+			return nil, errors.New("the pointer is nil")
+		}
+		return c.Marshal(v)
+	}
 }
 
 // unregistered says what to do about a value whose type is not registered.

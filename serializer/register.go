@@ -9,10 +9,9 @@ import (
 	"unicode/utf8"
 )
 
-// Register stores values of type T under a name: Encode takes a T, and Decode returns one. T may be a pointer type; it may
-// not be an interface. The name, and with it the schema version (1 unless Version says otherwise), is what
-// identifies stored events for as long as they exist. It is non-empty UTF-8 without NUL, at most 255 bytes, as in
-// "order.placed".
+// Register has values of type T stored under a name: Encode takes a T, and Decode returns one. T may be a pointer type,
+// but not an interface. Name and schema version (1, unless Version says otherwise) identify what is stored for as long
+// as it exists. The name is non-empty UTF-8 without NUL, at most 255 bytes, as in "order.placed".
 //
 // A mistake, such as a name or a type that is registered already, is kept for [Registry.Err].
 func Register[T any](r *Registry, name string, opts ...Option) {
@@ -23,10 +22,11 @@ func Register[T any](r *Registry, name string, opts ...Option) {
 		format: r.codec,
 		goType: reflect.TypeFor[T](),
 		zero:   zero,
+		encode: encodeValue[T],
 		decode: decodeValue[T],
 	}
-	if e.isPointer() {
-		e.decode = decodePointer(e.goType.Elem())
+	if e.goType.Kind() == reflect.Pointer {
+		e.encode, e.decode = encodePointer(zero), decodePointer(e.goType)
 	}
 	r.register(e, opts)
 }
@@ -47,7 +47,7 @@ func Version(n int) Option {
 	return func(reg *registration) { reg.schema = n }
 }
 
-// Alias lets events that were stored under an earlier name be read as this type. The two names share one history of schema
+// Alias has events that were stored under an earlier name read as this type. Both names share one history of schema
 // versions. New events are written under the current name.
 func Alias(oldName string) Option {
 	return func(reg *registration) { reg.aliases = append(reg.aliases, oldName) }
@@ -142,5 +142,5 @@ func (t *tables) add(e *entry) {
 	for _, alias := range e.aliases {
 		t.byName[alias] = e
 	}
-	t.read(e.format)
+	t.addFormat(e.format)
 }

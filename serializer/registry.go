@@ -49,6 +49,7 @@ type entry struct {
 	format  format
 	goType  reflect.Type
 	zero    any // of the Go type
+	encode  func(c Codec, v any) ([]byte, error)
 	decode  func(c Codec, data []byte) (any, error)
 }
 
@@ -56,32 +57,30 @@ type entry struct {
 func NewRegistry(opts *Options) *Registry {
 	opts = cmp.Or(opts, &Options{})
 	t := &tables{byType: map[reflect.Type]*entry{}, byName: map[string]*entry{}, codecs: map[string]Codec{}}
-	r := &Registry{codec: format{JSON(), contentTypeJSON}}
-	if opts.Codec != nil {
-		r.codec = t.addFormat("Options.Codec", opts.Codec)
-	}
+	r := &Registry{}
+	r.codec = t.addCodec("Options.Codec", cmp.Or(opts.Codec, JSON()))
 	for i, c := range opts.Codecs {
-		t.addFormat(fmt.Sprintf("Options.Codecs[%d]", i), c)
+		t.addCodec(fmt.Sprintf("Options.Codecs[%d]", i), c)
 	}
 	r.published.Store(t)
 	return r
 }
 
-// addFormat takes a codec of the options in, or keeps the mistake.
-func (t *tables) addFormat(option string, c Codec) format {
+// addCodec takes a codec of the options in, or keeps the mistake and goes on with JSON.
+func (t *tables) addCodec(option string, c Codec) format {
 	f, err := formatOf(c)
 	if err != nil {
 		t.mistakes = append(t.mistakes, fmt.Errorf("serializer: %s: %w", option, err))
-		return format{JSON(), contentTypeJSON}
+		return format{codec: JSON(), contentType: contentTypeJSON}
 	}
-	t.read(f)
+	t.addFormat(f)
 	return f
 }
 
-// read has a codec read its content type, unless one does already.
-func (t *tables) read(f format) {
+// addFormat has a codec read its content type, unless one does already.
+func (t *tables) addFormat(f format) {
 	if _, taken := t.codecs[f.contentType]; !taken {
-		t.codecs[f.contentType] = f.Codec
+		t.codecs[f.contentType] = f.codec
 	}
 }
 
@@ -145,7 +144,5 @@ func Names[T any](r *Registry) []string {
 
 // String returns name and version as they stand in error messages.
 func (e *entry) String() string { return identity(e.name, e.schema) }
-
-func (e *entry) isPointer() bool { return e.goType.Kind() == reflect.Pointer }
 
 func identity(name string, schema int) string { return fmt.Sprintf("%s v%d", name, schema) }

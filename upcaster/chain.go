@@ -15,12 +15,12 @@ type Chain struct {
 	sources map[string][]string
 }
 
-// New checks the steps and joins them into a chain. Their order does not matter. It reports every mistake it finds, naming
-// the steps: a function that is nil, an invalid name or version, two steps from one type, a step or a circle of steps that leads back
-// to where it started, a version that goes back, and a gap: a version that steps lead to, while a later version of the same
-// name is what readers expect.
+// New checks the steps and joins them into a chain; their order does not matter. It returns an error that names the
+// steps if a function is nil, a name or a version invalid, if two steps take the same type, if steps lead in a circle
+// or back to an earlier version, and if there is a gap: a version at which the chain ends, while another step is about
+// a later version of the same name.
 //
-// That the types where the chain ends are registered is checked by eventstore.New.
+// That the types at which the chain ends are registered is checked by eventstore.New; see [Chain.Targets].
 func New(steps ...Step) (*Chain, error) {
 	if err := cmp.Or(checkEach(steps), checkSources(steps)); err != nil {
 		return nil, err
@@ -47,8 +47,9 @@ func (c *Chain) Handles(t Type) bool {
 	return ok
 }
 
-// Upcast returns what has become of a stored event: itself if no step takes its type, none if it is dropped, several
-// in their order if it is split. e is not changed. codec finds the codec of a content type, as serializer.Registry.Codec does.
+// Upcast returns what has become of a stored event: itself if no step takes its type, none if it is dropped, several in
+// their order if it is split. e is not changed. codec finds the codec of a content type, as the method Codec of a
+// serializer.Registry does.
 //
 // The error names the step. A panic in a step becomes an error.
 func (c *Chain) Upcast(e Event, codec func(contentType string) (Codec, bool)) ([]Event, error) {

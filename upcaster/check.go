@@ -7,39 +7,36 @@ import (
 	"strings"
 )
 
-// check returns what is wrong with a step by itself.
-func (s Step) check() error {
-	if s.from == (Type{}) && s.apply == nil {
-		return errors.New("it is the zero Step; use Struct, Map, Rename, Split or Drop")
-	}
-	if s.apply == nil {
-		return errors.New("its function is nil")
-	}
-	if s.codec && len(s.to) == 0 {
-		return errors.New("it lists no types to split into; use Drop")
-	}
-	for _, t := range append(s.To(), s.from) {
-		if err := t.check(); err != nil {
-			return fmt.Errorf("type %q v%d %w", t.Name, t.Schema, err)
-		}
-	}
-	for _, t := range s.to {
-		if t.Name == s.from.Name && t.Schema <= s.from.Schema {
-			return fmt.Errorf("it does not raise the version of %s", t.Name)
-		}
-	}
-	return nil
-}
-
 // checkEach returns the mistakes that steps have by themselves.
 func checkEach(steps []Step) error {
 	var mistakes []error
 	for i, s := range steps {
 		if err := s.check(); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("upcaster: argument %d, %v: %w", i+1, s, err))
+			mistakes = append(mistakes, fmt.Errorf("upcaster: argument %d of New: %w", i+1, err))
 		}
 	}
 	return errors.Join(mistakes...)
+}
+
+// check returns what is wrong with a step by itself.
+func (s Step) check() error {
+	switch {
+	case s.apply == nil && s.to == nil:
+		return errors.New("it is the zero Step; use Struct, Map, Rename, Split or Drop")
+	case s.apply == nil:
+		return fmt.Errorf("%v has no function", s)
+	case s.codec && len(s.to) == 0:
+		return fmt.Errorf("the split of %v lists no types to split into; use Drop", s.from)
+	}
+	for _, t := range append(s.To(), s.from) {
+		if err := t.check(); err != nil {
+			return fmt.Errorf("%v: type %q v%d %w", s, t.Name, t.Schema, err)
+		}
+		if t != s.from && t.Name == s.from.Name && t.Schema < s.from.Schema {
+			return fmt.Errorf("%v goes back to an earlier version", s)
+		}
+	}
+	return nil
 }
 
 // checkSources returns an error for each step that takes the same type as an earlier one.
@@ -48,7 +45,7 @@ func checkSources(steps []Step) error {
 	first := map[Type]Step{}
 	for _, s := range steps {
 		if other, taken := first[s.from]; taken {
-			mistakes = append(mistakes, fmt.Errorf("upcaster: two steps take %v: %v, and %v", s.from, other, s))
+			mistakes = append(mistakes, fmt.Errorf("upcaster: two steps take %v: %v and %v", s.from, other, s))
 			continue
 		}
 		first[s.from] = s
@@ -96,8 +93,8 @@ func (c *Chain) checkGaps(steps []Step) error {
 		before := slices.IndexFunc(steps, func(s Step) bool { return slices.Contains(s.to, end) })
 		later := slices.IndexFunc(steps, func(s Step) bool { return s.isBeyond(end) })
 		if later >= 0 {
-			mistakes = append(mistakes, fmt.Errorf("upcaster: gap: %v ends at %v, but %v is about a later version; "+
-				"a step from %v is missing", steps[before], end, steps[later], end))
+			mistakes = append(mistakes, fmt.Errorf("upcaster: a step from %v is missing: %v ends there, but %v is "+
+				"about a later version", end, steps[before], steps[later]))
 		}
 	}
 	return errors.Join(mistakes...)

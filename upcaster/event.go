@@ -49,7 +49,7 @@ type Event struct {
 	RecordedAt  time.Time
 }
 
-// Codec reads and writes payloads in one format; every serializer.Codec is one.
+// Codec reads and writes payloads in one format. Both methods are given a pointer. Every serializer.Codec is one.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(data []byte, v any) error

@@ -35,10 +35,11 @@ func (s Step) String() string {
 	return fmt.Sprintf("the step from %v to %s", s.from, to)
 }
 
-// Struct reads the payload into an Old, and writes the New that f makes of it, both through the codec of the event's
-// content type. Keep the old struct in the code for it, unexported, with the fields as they were.
+// Struct reads the payload into an Old and writes the New that f makes of it, both through the codec of the event's
+// content type. Keep the old struct for it as it was; fields that Old does not have are lost.
 //
-// The codec is given a *Old: a codec of generated messages, which needs the message itself allocated, is served by Split.
+// The codec is given a *Old and a *New. One that needs an allocated element where Old is itself a pointer, as those of
+// generated messages do, is better served by Split.
 func Struct[Old, New any](from, to Type, f func(Old) (New, error)) Step {
 	step := Step{from: from, to: []Type{to}, codec: true}
 	if f == nil {
@@ -53,17 +54,16 @@ func Struct[Old, New any](from, to Type, f func(Old) (New, error)) Step {
 		if err != nil {
 			return nil, err
 		}
-		return e.rewritten(to, c, updated)
+		return e.rewritten(to, c, &updated)
 	}
 	return step
 }
 
 // Map reads the payload into a map, has f edit it in place, and writes it back, both through the codec of the event's
-// content type. The payload must be an object (a JSON null is not). Numbers of a JSON payload are json.Number, at every depth, so that their digits
-// survive.
+// content type. The payload must be an object; null is none. Numbers of a JSON payload are json.Number at every depth,
+// so that all their digits survive.
 //
-// The codec is given a pointer to a type whose underlying type is map[string]any and which implements
-// json.Unmarshaler.
+// For that the codec is given a pointer to a map[string]any that implements json.Unmarshaler.
 func Map(from, to Type, f func(fields map[string]any) error) Step {
 	step := Step{from: from, to: []Type{to}, codec: true}
 	if f == nil {
@@ -80,7 +80,7 @@ func Map(from, to Type, f func(fields map[string]any) error) Step {
 		if err := f(fields); err != nil {
 			return nil, err
 		}
-		return e.rewritten(to, c, map[string]any(fields))
+		return e.rewritten(to, c, (*map[string]any)(&fields))
 	}
 	return step
 }
@@ -103,12 +103,12 @@ func Rename(from, to Type) Step {
 	}}
 }
 
-// Split replaces an event by those that f returns, in that order: any number, none included, each of a type that is
-// listed in to. It is the most general step: f sees the event's metadata, tags and time, and may use another content type.
-// c is the codec of e's content type.
+// Split replaces an event with those that f returns, in that order: any number, none included, each of a type that is
+// listed in to. It is the most general step: f sees metadata, tags and time as well, and may return another content
+// type. c is the codec of e's content type; f may change e and keep it.
 //
-// What f leaves empty in an event it returns is taken from e: ContentType if it is "", Metadata if it is nil. Tags and
-// RecordedAt are always those of e. f may change and keep all it is given.
+// What f leaves out of an event it returns is taken from e: ContentType if it is "", Metadata if it is nil. Tags and
+// RecordedAt are always those of e.
 func Split(from Type, to []Type, f func(e Event, c Codec) ([]Event, error)) Step {
 	step := Step{from: from, to: slices.Clone(to), codec: true}
 	if f == nil {
