@@ -36,7 +36,7 @@ type Receipt struct {
 // holds already, from an append of the same events, are not stored again: the first receipt is returned, whatever the
 // expectation; ids used in any other way are ErrIdempotency. An append without events checks the expectation and
 // returns the stream's version. If ctx ends while the append is under way, the outcome is unknown and a retry with the
-// same ids is safe.
+// same ids is safe. Concurrent appends share commits where that is faster; each has its own outcome.
 //
 // A context of sqltx.In, or one that a projection's handler was given, makes the append part of that transaction.
 func (s *Store) Append(ctx context.Context, stream StreamID, expected ExpectedVersion, events ...NewEvent) (Receipt, error) {
@@ -82,8 +82,12 @@ const maxRaces = 20
 
 // commit gives the driver's commit another try when it lost a race: the next one meets a clear answer.
 func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	commit := s.group.commit
+	if s.InTransaction(ctx) {
+		commit = s.drv.Commit
+	}
 	for race := 0; ; race++ {
-		receipts, err := s.drv.Commit(ctx, writes)
+		receipts, err := commit(ctx, writes)
 		if !errors.Is(err, driver.ErrRace) || race == maxRaces {
 			return receipts, err
 		}

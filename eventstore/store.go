@@ -27,6 +27,7 @@ type Store struct {
 	checkpoints driver.Checkpointer
 	transactor  driver.Transactor
 
+	group groupCommit
 	tide  tide
 	calls calls
 }
@@ -66,6 +67,7 @@ func New(d driver.Store, reg *serializer.Registry, opts *Options) (*Store, error
 	s.snapshots, _ = d.(driver.Snapshotter)
 	s.checkpoints, _ = d.(driver.Checkpointer)
 	s.transactor, _ = d.(driver.Transactor)
+	s.group.init(d)
 	s.tide.init(d, &s.opts)
 	s.calls.idle = make(chan struct{})
 	return s, nil
@@ -108,6 +110,7 @@ func (s *Store) Close() error {
 	if !s.calls.close() {
 		return nil
 	}
+	s.group.flights.Wait()
 	s.tide.close()
 	return s.drv.Close()
 }

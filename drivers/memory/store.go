@@ -58,6 +58,15 @@ func (s *Store) Commit(ctx context.Context, writes []driver.Write) ([]driver.Rec
 	if err := alive(ctx); err != nil {
 		return nil, err
 	}
+	before := len(s.log)
+	receipts, err := s.commit(writes)
+	if len(s.log) > before {
+		s.wake()
+	}
+	return receipts, err
+}
+
+func (s *Store) commit(writes []driver.Write) ([]driver.Receipt, error) {
 	if err := s.duplicate(writes); err != nil {
 		return nil, err
 	}
@@ -66,13 +75,9 @@ func (s *Store) Commit(ctx context.Context, writes []driver.Write) ([]driver.Rec
 			return nil, &driver.ConflictError{Stream: w.Stream, Actual: actual}
 		}
 	}
-	before := len(s.log)
 	receipts := make([]driver.Receipt, len(writes))
 	for i, w := range writes {
 		receipts[i] = s.write(w)
-	}
-	if len(s.log) > before {
-		s.wake()
 	}
 	return receipts, nil
 }

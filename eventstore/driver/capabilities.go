@@ -5,6 +5,32 @@ import (
 	"time"
 )
 
+// BatchCommitter makes commits of different callers durable together, where that is cheaper than one by one.
+type BatchCommitter interface {
+	// CommitBatch does for each of commits what Commit does, as if one came after the other, and returns an outcome for
+	// each, in order: one that fails leaves nothing behind and harms no other. Streams and ids may stand in several
+	// commits. An outcome of ErrRace is allowed wherever a clear answer would cost another round trip: the portable
+	// layer tries again. An error instead of outcomes is a failure of the database that concerns all of them. ctx
+	// carries no transaction.
+	CommitBatch(ctx context.Context, commits [][]Write) ([]Outcome, error)
+	// Batching says how the database likes its commits. It is asked once.
+	Batching() Batching
+}
+
+// Outcome is what Commit would have returned.
+type Outcome struct {
+	Receipts []Receipt
+	Err      error
+}
+
+// Batching tells the portable layer when to batch. All numbers are 1 or more.
+type Batching struct {
+	Direct     int // so many commits at a time are best made one by one, side by side
+	Lanes      int // beyond that, so many batches at a time
+	MaxCommits int // in one batch
+	MaxEvents  int // in one batch; a commit that has more goes alone
+}
+
 // Waiter hears of commits.
 type Waiter interface {
 	// Watch calls wake once when it has begun to hear of commits, and from then on whenever events may have become

@@ -7,6 +7,7 @@
 //
 // [Store] is mandatory. The rest are capabilities, found once by type assertion in eventstore.New:
 //
+//   - [BatchCommitter]: many independent commits at once. Without it, each append is a Commit of its own.
 //   - [Waiter]: news of commits by other stores and processes. Without it, readers at the head poll.
 //   - [Snapshotter]: snapshots of aggregates. Without it, every load replays the whole stream.
 //   - [Checkpointer]: how far a projection has come. Without it, projections can't run on this driver.
