@@ -52,6 +52,9 @@ func (s *Storage) Replay(version int64, event any) error {
 // and where the last stored event was dropped by an upcaster.
 func (s *Storage) SetVersion(version int64) { s.version = version }
 
+// Pending returns how many events were recorded and are not known to be durable.
+func (s *Storage) Pending() int { return len(s.pending) }
+
 // Unsaved returns the events to append at the aggregate's version. An event gets its id from newID the first time it is
 // handed out and keeps it, so that a save that is tried again is known by its ids.
 func (s *Storage) Unsaved(newID func() uuid.UUID) []PendingEvent {
