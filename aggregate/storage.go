@@ -30,9 +30,6 @@ type replayer interface {
 type PendingEvent struct {
 	ID      uuid.UUID
 	Payload any
-	// Tried says that an earlier call of Unsaved ended with this event. If the outcome of that save is unknown, what is
-	// stored may end here.
-	Tried bool
 }
 
 // StorageOf returns the storage side of an aggregate. It fails if Init was not called, or on another value than this.
@@ -64,11 +61,7 @@ func (s *Storage) Unsaved(newID func() uuid.UUID) []PendingEvent {
 			unsaved[i].ID = newID()
 		}
 	}
-	handedOut := slices.Clone(unsaved)
-	if n := len(unsaved); n > 0 {
-		unsaved[n-1].Tried = true
-	}
-	return handedOut
+	return slices.Clone(unsaved)
 }
 
 // Saving says that the first n events of Unsaved were appended, perhaps in a transaction. From now on they are not

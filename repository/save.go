@@ -28,7 +28,7 @@ func (r *Repository[A]) Save(ctx context.Context, a A) error {
 		if len(events) == 0 {
 			break
 		}
-		n, err := r.appendMost(ctx, a, events)
+		n, err := r.append(ctx, a, events)
 		if err != nil {
 			return err
 		}
@@ -40,29 +40,33 @@ func (r *Repository[A]) Save(ctx context.Context, a A) error {
 	return nil
 }
 
-// appendMost stores the events and returns how many: all, or as many as an earlier save, whose outcome was unknown, turns
-// out to have stored. The store refuses those together with new ones, since that is a retry of nothing.
-func (r *Repository[A]) appendMost(ctx context.Context, a A, events []aggregate.PendingEvent) (int, error) {
-	err := r.append(ctx, a, events)
-	if !errors.Is(err, eventstore.ErrIdempotency) {
-		return len(events), err
-	}
-	for n := len(events) - 1; n > 0; n-- {
-		if !events[n-1].Tried {
-			continue
-		}
-		if err := r.append(ctx, a, events[:n]); !errors.Is(err, eventstore.ErrIdempotency) {
-			return n, err
-		}
-	}
-	return 0, err
-}
-
-func (r *Repository[A]) append(ctx context.Context, a A, events []aggregate.PendingEvent) error {
+// append stores the events and returns how many of them: all or, if the outcome of an earlier save was unknown and now
+// turns out to be that it succeeded, those of that save. The store refuses them together with newer ones.
+func (r *Repository[A]) append(ctx context.Context, a A, events []aggregate.PendingEvent) (int, error) {
 	batch := make([]eventstore.NewEvent, len(events))
 	for i, e := range events {
 		batch[i] = eventstore.NewEvent{ID: e.ID, Payload: e.Payload}
 	}
 	_, err := r.store.Append(ctx, r.stream(a.ID()), eventstore.Exactly(a.Version()), batch...)
-	return err
+	if errors.Is(err, eventstore.ErrIdempotency) {
+		if n, errRead := r.stored(ctx, a, events); n > 0 || errRead != nil {
+			return n, errRead
+		}
+	}
+	return len(events), err
+}
+
+// stored returns how many of the events follow the aggregate's version in its stream already.
+func (r *Repository[A]) stored(ctx context.Context, a A, events []aggregate.PendingEvent) (n int, err error) {
+	tail := eventstore.StreamOptions{From: a.Version() + 1, Limit: len(events), Raw: true}
+	for e, err := range r.store.Stream(ctx, r.stream(a.ID()), &tail) {
+		if err != nil {
+			return 0, err
+		}
+		if e.ID != events[n].ID {
+			break
+		}
+		n++
+	}
+	return n, nil
 }

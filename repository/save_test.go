@@ -192,6 +192,20 @@ func TestS2LostAnswers(t *testing.T) {
 			require.Equal(t, []any{deposited{5}, deposited{1}}, w.payloads(t, "between"))
 		})
 
+		t.Run("a failure to find out leaves all pending", func(t *testing.T) {
+			a := newAccount("find out")
+			a.deposit(5)
+			lost(t, a)
+			a.deposit(6)
+			w.drv.readStream = func(context.Context, driver.StreamQuery) ([]driver.Record, error) { return nil, errLost }
+			err := accounts.Save(t.Context(), a)
+			w.drv.readStream = nil
+			require.ErrorIs(t, err, errLost)
+			require.Len(t, a.Pending(), 2)
+			require.NoError(t, accounts.Save(t.Context(), a))
+			require.Equal(t, []any{deposited{5}, deposited{6}}, w.payloads(t, "find out"))
+		})
+
 		t.Run("events that were stored by somebody else under these ids stay an error", func(t *testing.T) {
 			store := w.newStore(t, newRegistry(), &eventstore.Options{NewID: func() uuid.UUID { return uuid.UUID{15: 42} }})
 			accounts, err := newAccounts(store, nil)

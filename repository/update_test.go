@@ -203,32 +203,56 @@ func TestS3BackoffRespectsTheContext(t *testing.T) {
 	})
 }
 
-// The waits are measured on the fake clock. The jitter is full, so single waits may be anything; their maxima over many
-// updates come close to the bounds, and stay below.
-func TestS3BackoffDoublesUpToASecond(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const updates, retries = 100, 6
-		w := newWorld(t, memory.New())
-		accounts := w.accounts(t, repository.Options{Backoff: 100 * time.Millisecond, Retries: retries})
-		var longest [retries]time.Duration
-		for range updates {
-			var tries []time.Time
-			_, err := accounts.Update(t.Context(), "7", func(a *account) error {
-				tries = append(tries, time.Now())
-				w.append(t, "7", deposited{1})
-				a.deposit(5)
-				return nil
-			})
-			require.ErrorIs(t, err, eventstore.ErrConflict)
-			for i := range longest {
-				longest[i] = max(longest[i], tries[i+1].Sub(tries[i]))
+// waits has updates collide until they give up, and returns the shortest and the longest wait before each retry. The
+// clock is a fake one.
+func waits(t *testing.T, backoff time.Duration, retries int) (shortest, longest []time.Duration) {
+	const updates = 100
+	w := newWorld(t, memory.New())
+	accounts := w.accounts(t, repository.Options{Backoff: backoff, Retries: retries})
+	shortest, longest = make([]time.Duration, retries), make([]time.Duration, retries)
+	for u := range updates {
+		var tries []time.Time
+		_, err := accounts.Update(t.Context(), "7", func(a *account) error {
+			tries = append(tries, time.Now())
+			w.append(t, "7", deposited{1})
+			a.deposit(5)
+			return nil
+		})
+		require.ErrorIs(t, err, eventstore.ErrConflict)
+		for i := range retries {
+			wait := tries[i+1].Sub(tries[i])
+			longest[i] = max(longest[i], wait)
+			if u == 0 || wait < shortest[i] {
+				shortest[i] = wait
 			}
 		}
-		for i, bound := range []time.Duration{100, 200, 400, 800, 1000, 1000} {
-			require.LessOrEqual(t, longest[i], bound*time.Millisecond, fmt.Sprintf("wait %d", i+1))
-			require.Greater(t, longest[i], bound*time.Millisecond/2, fmt.Sprintf("wait %d", i+1))
-		}
-	})
+	}
+	return shortest, longest
+}
+
+// With full jitter a wait may be anything up to its bound, so of 100 some are in the lower half and some in the upper.
+func TestS3BackoffIsJitteredAndDoubles(t *testing.T) {
+	const ms = time.Millisecond
+	cases := map[string]struct {
+		backoff time.Duration
+		bounds  []time.Duration
+	}{
+		"up to a second":                     {100 * ms, []time.Duration{100 * ms, 200 * ms, 400 * ms, 800 * ms, time.Second, time.Second}},
+		"or not, if it is longer from start": {3 * time.Second, []time.Duration{3 * time.Second, 3 * time.Second, 3 * time.Second}},
+		"from 5 milliseconds by default":     {0, []time.Duration{5 * ms, 10 * ms, 20 * ms}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shortest, longest := waits(t, c.backoff, len(c.bounds))
+				for i, bound := range c.bounds {
+					require.LessOrEqual(t, longest[i], bound, fmt.Sprintf("wait %d", i+1))
+					require.Greater(t, longest[i], bound/2, fmt.Sprintf("wait %d", i+1))
+					require.Less(t, shortest[i], bound/2, fmt.Sprintf("wait %d", i+1))
+				}
+			})
+		})
+	}
 }
 
 func TestS3RacingUpdatesAllCount(t *testing.T) {

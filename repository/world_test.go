@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -134,9 +133,6 @@ func (w *world) listen(opts *repository.Options) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.loads = append(w.loads, l)
-	}
-	if opts.Backoff == 0 {
-		opts.Backoff = time.Microsecond
 	}
 }
 
