@@ -208,13 +208,15 @@ func TestS3BackoffRespectsTheContext(t *testing.T) {
 func waits(t *testing.T, backoff time.Duration, retries int) (shortest, longest []time.Duration) {
 	const updates = 100
 	w := newWorld(t, memory.New())
-	accounts := w.accounts(t, repository.Options{Backoff: backoff, Retries: retries})
+	accounts, err := newAccounts(w.store, &repository.Options{Backoff: backoff, Retries: retries})
+	require.NoError(t, err)
 	shortest, longest = make([]time.Duration, retries), make([]time.Duration, retries)
 	for u := range updates {
+		id := fmt.Sprint(u) // short streams load fast
 		var tries []time.Time
-		_, err := accounts.Update(t.Context(), "7", func(a *account) error {
+		_, err := accounts.Update(t.Context(), id, func(a *account) error {
 			tries = append(tries, time.Now())
-			w.append(t, "7", deposited{1})
+			w.append(t, id, deposited{1})
 			a.deposit(5)
 			return nil
 		})

@@ -2,12 +2,14 @@ package repository_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -118,10 +120,11 @@ func onEvery(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Run("memory", func(t *testing.T) { test(t, newWorld(t, memory.New())) })
 }
 
-// accounts returns a repository that w listens to.
+// accounts returns a repository that w listens to and that hardly waits between tries.
 func (w *world) accounts(t *testing.T, opts repository.Options) *repository.Repository[*account] {
 	t.Helper()
 	w.listen(&opts)
+	opts.Backoff = cmp.Or(opts.Backoff, time.Microsecond)
 	accounts, err := newAccounts(w.store, &opts)
 	require.NoError(t, err)
 	return accounts
