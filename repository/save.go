@@ -23,16 +23,13 @@ func (r *Repository[A]) Save(ctx context.Context, a A) error {
 		return fmt.Errorf("repository: save to %q: %w", r.streamType, err)
 	}
 	before := a.Version()
-	for {
-		events := storage.Unsaved(r.store.NewID)
-		if len(events) == 0 {
-			break
-		}
+	for events := storage.Unsaved(r.store.NewID); len(events) > 0; {
 		n, err := r.append(ctx, a, events)
 		if err != nil {
 			return err
 		}
 		r.store.OnEnd(ctx, storage.Saving(n))
+		events = events[n:]
 	}
 	if a.Version() > before {
 		r.snapshot(ctx, a, storage)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/tidemark-go/tidemark/aggregate"
 	"github.com/tidemark-go/tidemark/drivers/memory"
+	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/repository"
@@ -34,6 +36,7 @@ type faulty struct {
 	readStream   func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error)
 	saveSnapshot func(ctx context.Context, s driver.Snapshot) error
 	loadSnapshot func(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error)
+	onEnd        func(ctx context.Context, f func(committed bool))
 }
 
 func (f *faulty) Commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
@@ -107,10 +110,28 @@ func newWorld(t *testing.T, b backend) *world {
 	return w
 }
 
+// transacting is a faulty driver whose database has transactions.
+type transacting struct {
+	*faulty
+	driver.Transactor
+}
+
+func (t transacting) OnEnd(ctx context.Context, f func(committed bool)) {
+	if t.onEnd != nil {
+		t.onEnd(ctx, f)
+		return
+	}
+	t.Transactor.OnEnd(ctx, f)
+}
+
 // newStore returns another program's store over the same database.
 func (w *world) newStore(t *testing.T, reg *serializer.Registry, opts *eventstore.Options) *eventstore.Store {
 	t.Helper()
-	store, err := eventstore.New(w.drv, reg, opts)
+	var drv driver.Store = w.drv
+	if transactor, ok := w.drv.backend.(driver.Transactor); ok {
+		drv = transacting{w.drv, transactor}
+	}
+	store, err := eventstore.New(drv, reg, opts)
 	require.NoError(t, err)
 	return store
 }
@@ -118,6 +139,18 @@ func (w *world) newStore(t *testing.T, reg *serializer.Registry, opts *eventstor
 // onEvery runs a test on each driver, on a database of its own.
 func onEvery(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Run("memory", func(t *testing.T) { test(t, newWorld(t, memory.New())) })
+	onTransactional(t, test)
+}
+
+// onTransactional runs a test on each driver that has transactions.
+func onTransactional(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Run("SQLite", func(t *testing.T) {
+		drv, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "events.db"),
+			&sqlite.Options{Synchronous: sqlite.Normal})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, drv.Close()) })
+		test(t, newWorld(t, drv))
+	})
 }
 
 // accounts returns a repository that w listens to and that hardly waits between tries.
