@@ -1,0 +1,64 @@
+-- The global log, every stream's events, in order of commit.
+--
+-- global_position: AUTOINCREMENT never hands out a number again, not even that of a last row that somebody has deleted;
+--   its counter (sqlite_sequence) goes along in a dump. SQLite has one writer, so the order of positions is the order of
+--   commits, and whatever stands at or below max(global_position) is all there will ever be.
+-- id: text, because people look at it in the sqlite3 shell. As a 16-byte blob an event takes 308 instead of 364 bytes of
+--   file, and no less time: neither single nor bulk inserts differ measurably.
+-- event_data: text if it is JSON, so that event_data ->> '$.total' works, else a blob.
+-- metadata, tags: JSON, or NULL where there are none.
+-- created_at: microseconds since 1970, UTC.
+-- append_size: how many events were appended together, in the first of them; 0 in the others.
+CREATE TABLE events (
+    id              TEXT    NOT NULL,
+    stream_id       TEXT    NOT NULL,
+    stream_type     TEXT    NOT NULL,
+    version         INTEGER NOT NULL,
+    global_position INTEGER PRIMARY KEY AUTOINCREMENT,
+    event_type      TEXT    NOT NULL,
+    schema_version  INTEGER NOT NULL,
+    content_type    TEXT    NOT NULL,
+    created_at      INTEGER NOT NULL,
+    append_size     INTEGER NOT NULL,
+    tags            TEXT,
+    metadata        TEXT,
+    event_data      ANY     NOT NULL,
+    -- Guards against a lost race and finds a stream's version and its events.
+    UNIQUE (stream_type, stream_id, version),
+    -- Finds out that an append is a retry.
+    UNIQUE (id)
+) STRICT;
+-- No index by event_type or stream_type: a filter over the log reads 5 million rows a second without one, while
+-- (event_type, global_position) would make every single append a fifth and a bulk load an eighth slower.
+
+-- The counter has its row from the start, so that it can be raised before there are events.
+INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0
+WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events');
+
+CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: UPDATE is refused, append a correcting event instead');
+END;
+
+CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN
+    SELECT RAISE(ABORT, 'events are append-only: DELETE is refused, append a correcting event instead');
+END;
+
+-- The latest snapshot of each stream.
+CREATE TABLE snapshots (
+    stream_id      TEXT    NOT NULL,
+    stream_type    TEXT    NOT NULL,
+    version        INTEGER NOT NULL,
+    snapshot_type  TEXT    NOT NULL,
+    schema_version INTEGER NOT NULL,
+    content_type   TEXT    NOT NULL,
+    created_at     INTEGER NOT NULL,
+    snapshot_data  ANY     NOT NULL,
+    PRIMARY KEY (stream_type, stream_id)
+) STRICT;
+
+-- How far each projection has come in the global log.
+CREATE TABLE subscription_checkpoints (
+    subscription_name TEXT    NOT NULL PRIMARY KEY,
+    position          INTEGER NOT NULL,
+    updated_at        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,72 @@
+package sqlite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// errUnexplained: a commit was refused for a reason that is not there any more.
+var errUnexplained = errors.New("the append was refused, but now nothing stands against it")
+
+// refused reports whether err means that a version check failed or that an id is stored already.
+func refused(err error) bool {
+	var conflict *driver.ConflictError
+	if errors.As(err, &conflict) {
+		return true
+	}
+	var sqlite sqlite3.Error
+	return errors.As(err, &sqlite) && sqlite.ExtendedCode == sqlite3.ErrConstraintUnique
+}
+
+// explain finds out why writes were refused, after nothing of them is left. Ids that are stored come first: a retry
+// fails its version check too.
+func explain(ctx context.Context, q sqlx.QueryerContext, writes []driver.Write, err error) error {
+	if !refused(err) {
+		return err
+	}
+	stored, lookup := storedEvents(ctx, q, writes)
+	if lookup != nil {
+		return lookup
+	}
+	if len(stored) > 0 {
+		return &driver.DuplicateError{Stored: stored}
+	}
+	for i := range writes {
+		version, lookup := streamVersion(ctx, q, writes[i].Stream)
+		if lookup != nil {
+			return lookup
+		}
+		if !writes[i].Expected.Met(version) {
+			return &driver.ConflictError{Stream: writes[i].Stream, Actual: version}
+		}
+	}
+	return fmt.Errorf("%w: %w", errUnexplained, err)
+}
+
+// storedEvents returns every record that has one of the ids in writes, in order of position.
+func storedEvents(ctx context.Context, q sqlx.QueryerContext, writes []driver.Write) ([]driver.Record, error) {
+	var ids []string
+	for _, w := range writes {
+		for _, e := range w.Events {
+			ids = append(ids, e.ID.String())
+		}
+	}
+	array, err := jsonArray(ids)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := q.QueryxContext(ctx, `SELECT `+recordColumns+` FROM events
+		WHERE id IN (SELECT value FROM json_each(?)) ORDER BY global_position`, array)
+	if err != nil {
+		return nil, err
+	}
+	records, _, err := page(rows, len(ids), math.MaxInt)
+	return records, err
+}

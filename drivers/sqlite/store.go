@@ -1,0 +1,131 @@
+// Package sqlite keeps events in a SQLite database, in a file or in memory, through mattn/go-sqlite3 and sqlx.
+//
+// SQLite has one writer at a time. All that writes goes through one connection, whose pool [Store.DB] hands out, and
+// whoever wants it waits in line; a wait that goes nowhere ends with an error that says why. Reading has connections of
+// its own and never waits for a writer. Several processes may use one file.
+//
+// A caller's transaction, package sqltx, spans appends, snapshots, checkpoints and the caller's own tables in the same
+// file:
+//
+//	err := sqltx.In(ctx, store.DB(), func(ctx context.Context) error { ... })
+//
+// Store implements every capability of package driver.
+package sqlite
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+var (
+	_ driver.Store        = (*Store)(nil)
+	_ driver.Waiter       = (*Store)(nil)
+	_ driver.Snapshotter  = (*Store)(nil)
+	_ driver.Checkpointer = (*Store)(nil)
+	_ driver.Transactor   = (*Store)(nil)
+	_ driver.Migrator     = (*Store)(nil)
+)
+
+// Synchronous says when a commit is on disk.
+type Synchronous int
+
+const (
+	// Full: when it returns. An event whose append was acknowledged survives a power failure.
+	Full Synchronous = iota
+	// Normal: a little later. It survives the end of the process; a power failure can take the last commits with it,
+	// never a part of one, and leaves the file intact. A commit takes a fraction of the time.
+	Normal
+)
+
+// Options are the choices that Open leaves open. The zero value works.
+type Options struct {
+	// Synchronous says when a commit is on disk. Default: Full.
+	Synchronous Synchronous
+	// BusyTimeout is how long a call waits for the one writer while a single transaction holds it, in this process or
+	// in another. Default: 5 s.
+	BusyTimeout time.Duration
+	// Readers is the number of connections that read. For ":memory:" reading and writing share one. Default: 4.
+	Readers int
+}
+
+func (o *Options) withDefaults() (Options, error) {
+	var opts Options
+	if o != nil {
+		opts = *o
+	}
+	opts.BusyTimeout = cmp.Or(opts.BusyTimeout, 5*time.Second)
+	opts.Readers = cmp.Or(opts.Readers, 4)
+	if opts.BusyTimeout < time.Millisecond || opts.Readers < 0 || opts.Synchronous < Full || opts.Synchronous > Normal {
+		return opts, fmt.Errorf("sqlite: options: BusyTimeout %v must be 1 ms or more, Readers %d not negative, "+
+			"Synchronous %d one of Full and Normal", opts.BusyTimeout, opts.Readers, opts.Synchronous)
+	}
+	return opts, nil
+}
+
+// Store is a driver for one SQLite database. It is safe for concurrent use.
+type Store struct {
+	file    file
+	writer  *writer
+	readers *sqlx.DB // nil for a database in memory, which the writer reads as well
+	bell    bell
+}
+
+// Open opens the database in the file at path, creates it if there is none, and brings its tables up to date. Other
+// tables in it are left alone, so read models can live beside the events. The path ":memory:" opens a new private
+// database that ends with Close.
+//
+// A file that a later release has written is refused.
+func Open(ctx context.Context, path string, opts *Options) (*Store, error) {
+	o, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	f, err := locate(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{file: f, writer: newWriter(f, o)}
+	if err := s.prepare(ctx, o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Store) prepare(ctx context.Context, o Options) error {
+	if err := s.enableWAL(ctx); err != nil {
+		return err
+	}
+	if err := s.Migrate(ctx); err != nil {
+		return err
+	}
+	if s.file.inMemory() {
+		return nil
+	}
+	readers, err := s.file.openReaders(o)
+	s.readers = readers
+	return err
+}
+
+// DB returns the pool of the writer, which has one connection, for sqltx.In. A transaction on it takes the database's
+// write lock when it begins. Inside a transaction a statement on it runs to its end even if its context ends, because
+// SQLite would roll back the transaction with it.
+//
+// Outside of sqltx.In, rows that stay open and transactions that stay unfinished on it hold up everybody who writes.
+func (s *Store) DB() *sqlx.DB { return s.writer.db }
+
+// Close implements driver.Store.
+func (s *Store) Close() error {
+	var err error
+	if s.readers != nil {
+		err = s.readers.Close()
+	}
+	// The writer is the last to close, so that SQLite can fold the write-ahead log into the file and remove it.
+	return errors.Join(err, s.writer.db.Close())
+}
