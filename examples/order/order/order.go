@@ -50,6 +50,9 @@ func (o *Order) Status() Status { return o.state.Status }
 // Total returns what the order costs. It is negative where goods came back.
 func (o *Order) Total() Money { return o.state.Total }
 
+// Knows reports whether a line of that ID was ever added or returned.
+func (o *Order) Knows(lineID string) bool { return o.find(lineID) >= 0 }
+
 // Place opens the order. A guest has no customer number. at is when the customer ordered, in the shop's time.
 func (o *Order) Place(customer, country string, at time.Time) error {
 	if err := o.must(StatusNew); err != nil {
@@ -65,7 +68,7 @@ func (o *Order) Place(customer, country string, at time.Time) error {
 // AddLine adds goods to an open order. A line whose ID the order knows already changes nothing, so that a command that
 // arrives twice counts once.
 func (o *Order) AddLine(l Line) error {
-	if o.knows(l) {
+	if o.Knows(l.ID) {
 		return nil
 	}
 	if err := o.mayTake(l); err != nil {
@@ -94,7 +97,7 @@ func (o *Order) RemoveLine(id string) error {
 // Return takes goods back. Customers send them with a form that names no order, so each return opens an order of its own,
 // on which nothing is sold. Like AddLine, it takes the same line once.
 func (o *Order) Return(l Line) error {
-	if o.knows(l) {
+	if o.Knows(l.ID) {
 		return nil
 	}
 	if err := o.mayTake(l); err != nil {
@@ -177,8 +180,6 @@ func (o *Order) mayTake(l Line) error {
 	}
 	return l.check()
 }
-
-func (o *Order) knows(l Line) bool { return o.find(l.ID) >= 0 }
 
 func (o *Order) find(id string) int {
 	return slices.IndexFunc(o.state.Lines, func(l Line) bool { return l.ID == id })
