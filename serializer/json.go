@@ -12,8 +12,8 @@ const contentTypeJSON = "application/json"
 //
 // It writes <, > and & as they are, so that the stored text can be read and searched in the database, where json.Marshal
 // would write six bytes for each; that costs some 0.15 µs an event. Unknown fields are ignored and missing ones keep
-// their zero value, so that a field can be added without a new schema version. For the rest it does as encoding/json
-// does: names of fields match in any case, bytes of a string that are not UTF-8 are stored as U+FFFD, NaN and infinities
+// their zero value: a field can be added without a new schema version. For the rest it does as encoding/json does: the
+// names of fields match in any case, bytes of a string that are not UTF-8 are stored as U+FFFD, and NaN and infinities
 // are refused.
 func JSON() Codec { return jsonCodec{} }
 
