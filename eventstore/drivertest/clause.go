@@ -1,0 +1,102 @@
+package drivertest
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// clause is one promise of the contract. Clauses that have a number in the contract bear it; those that only the driver
+// interface states bear the interface's name.
+type clause struct {
+	id, text string
+	cases    []testCase
+}
+
+// testCase checks one consequence of a clause on an empty database of its own.
+type testCase struct {
+	name  string
+	needs []need
+	run   func(p *probe)
+}
+
+func clauses() []clause {
+	return slices.Concat(
+		appendClauses(),
+		readClauses(),
+		logClauses(),
+		transactionClauses(),
+		stateClauses(),
+	)
+}
+
+// need is what a case can't do without.
+type need string
+
+const (
+	waiter       need = "driver.Waiter"
+	snapshotter  need = "driver.Snapshotter"
+	checkpointer need = "driver.Checkpointer"
+	transactor   need = "driver.Transactor"
+	migrator     need = "driver.Migrator"
+	reopen       need = "Database.Reopen"
+	restore      need = "Database.Restore"
+	damage       need = "Database.Damage"
+	disconnect   need = "Database.Disconnect"
+	manyWriters  need = "a database without OneWriter"
+)
+
+func (n need) metBy(db *Database) (ok bool) {
+	switch n {
+	case waiter:
+		_, ok = db.Store.(driver.Waiter)
+	case snapshotter:
+		_, ok = db.Store.(driver.Snapshotter)
+	case checkpointer:
+		_, ok = db.Store.(driver.Checkpointer)
+	case transactor:
+		_, ok = db.Store.(driver.Transactor)
+	case migrator:
+		_, ok = db.Store.(driver.Migrator)
+	case reopen:
+		ok = db.Reopen != nil
+	case restore:
+		ok = db.Restore != nil
+	case damage:
+		ok = db.Damage != nil
+	case disconnect:
+		ok = db.Disconnect != nil
+	case manyWriters:
+		ok = !db.OneWriter
+	}
+	return ok
+}
+
+// check runs one case. It returns the need that was not met, in which case nothing was checked, or a *Failure.
+func (c *clause) check(ctx context.Context, open Opener, one testCase, patience time.Duration) (need, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	p, err := newProbe(ctx, open)
+	if err != nil {
+		return "", c.failure(one, err)
+	}
+	for _, n := range one.needs {
+		if !n.metBy(p.db) {
+			return n, c.failure(one, p.close())
+		}
+	}
+	err = p.run(one.run)
+	if closing := p.close(); err == nil {
+		err = closing
+	}
+	return "", c.failure(one, err)
+}
+
+func (c *clause) failure(one testCase, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &Failure{Clause: c.id, Text: c.text, Case: one.name, Err: err}
+}

@@ -1,0 +1,152 @@
+// Package drivertest checks a driver against the contract: what every user of package eventstore is promised, clause by
+// clause, as far as a driver can break it.
+//
+// A driver's tests call [Run] for the conformance suite, [RunModel] to compare the driver with another one on random
+// histories, and [Benchmark]:
+//
+//	func open(ctx context.Context) (*drivertest.Database, error) {
+//		return &drivertest.Database{Store: memory.New()}, nil
+//	}
+//
+//	func TestConformance(t *testing.T)      { drivertest.Run(t, open) }
+//	func BenchmarkConformance(b *testing.B) { drivertest.Benchmark(b, open) }
+//
+// A case that needs a capability runs when the driver's value has it, by type assertion; otherwise it is reported as
+// not applicable. [Check] is the same suite for a program that has no *testing.T; the suite's own tests use it to prove,
+// with a broken driver for each case, that each case can fail.
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// Opener makes a new, empty database and opens it. It is called once for every case, and several cases may run at the
+// same time.
+type Opener func(ctx context.Context) (*Database, error)
+
+// Database is what a case works on. Only Store is required; without the others, the cases that need them are not
+// applicable.
+type Database struct {
+	// Store is a handle on the database, with its tables in place. The suite closes it.
+	Store driver.Store
+	// Reopen opens one more handle on the same database, as another process would do, or the same one after a restart:
+	// it is called while other handles are open, and after all were closed. The suite closes what it returns.
+	Reopen func(ctx context.Context) (driver.Store, error)
+	// Restore dumps the database, restores the dump into a new one, and opens that. The suite closes what it returns.
+	Restore func(ctx context.Context) (driver.Store, error)
+	// OneWriter says that a transaction that has written makes every other writer wait, as in SQLite. Cases that hold
+	// such a transaction open while others write are not applicable then.
+	OneWriter bool
+	// Damage makes the stored event at this version of a stream unreadable, or removes it, behind the driver's back.
+	Damage func(ctx context.Context, stream driver.StreamID, version int64) error
+	// Disconnect breaks the connections of all handles, including those of calls under way. The handles connect again
+	// by themselves.
+	Disconnect func(ctx context.Context) error
+	// Remove frees what Open took, after every handle was closed.
+	Remove func() error
+}
+
+// Options adjusts Check. The zero value works.
+type Options struct {
+	// Only names the clauses to check, as "A2", or single cases, as "A2/one appender wins". Default: all.
+	Only []string
+	// Patience is how long a case waits for what must happen, all in all. Default: 60 seconds.
+	Patience time.Duration
+}
+
+// Failure is a case that a driver failed.
+type Failure struct {
+	Clause string // its number
+	Text   string // what it promises
+	Case   string // which consequence of it did not hold
+	Err    error  // what happened instead
+}
+
+// Error implements error.
+func (f *Failure) Error() string {
+	return fmt.Sprintf("%s: %s\n\t%s\n\tbut: %v", f.Clause, f.Text, f.Case, f.Err)
+}
+
+// Unwrap implements errors.Is and errors.As.
+func (f *Failure) Unwrap() error { return f.Err }
+
+// Clause is a promise and the names of the cases that check it.
+type Clause struct {
+	ID, Text string
+	Cases    []string
+}
+
+// Clauses lists what the suite checks.
+func Clauses() []Clause {
+	var list []Clause
+	for _, c := range clauses() {
+		var names []string
+		for _, one := range c.cases {
+			names = append(names, one.name)
+		}
+		list = append(list, Clause{ID: c.id, Text: c.text, Cases: names})
+	}
+	return list
+}
+
+// Run checks a driver as one subtest a clause, with a subtest a case, in parallel.
+func Run(t *testing.T, open Opener) {
+	t.Helper()
+	for _, c := range clauses() {
+		t.Run(c.id, func(t *testing.T) {
+			t.Parallel()
+			for _, one := range c.cases {
+				t.Run(one.name, func(t *testing.T) {
+					t.Parallel()
+					needs, err := c.check(t.Context(), open, one, patience)
+					switch {
+					case err != nil:
+						t.Error(err)
+					case needs != "":
+						t.Logf("not applicable: needs %s", needs)
+					}
+				})
+			}
+		})
+	}
+}
+
+// Check checks a driver case by case and returns a *Failure for each that it failed, joined. Cases that are not
+// applicable count as passed.
+func Check(ctx context.Context, open Opener, opts *Options) error {
+	var o Options
+	if opts != nil {
+		o = *opts
+	}
+	if o.Patience == 0 {
+		o.Patience = patience
+	}
+	var errs []error
+	for _, c := range clauses() {
+		for _, one := range c.cases {
+			if o.selects(c.id, one.name) {
+				_, err := c.check(ctx, open, one, o.Patience)
+				errs = append(errs, err)
+			}
+		}
+	}
+	if len(errs) == 0 {
+		return fmt.Errorf("drivertest: no clause or case is named by %q", strings.Join(o.Only, `", "`))
+	}
+	return errors.Join(errs...)
+}
+
+// patience bounds a case that hangs. It is no measure: a case that passes never waits for it.
+const patience = time.Minute
+
+func (o *Options) selects(id, name string) bool {
+	return len(o.Only) == 0 || slices.Contains(o.Only, id) || slices.Contains(o.Only, id+"/"+name)
+}

@@ -1,0 +1,257 @@
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// hammer has writers write in all ways at once and remembers what they committed.
+type hammer struct {
+	*probe
+	handles []*handle
+	done    chan struct{} // closed when the last writer has ended
+
+	mu        sync.Mutex
+	committed map[uuid.UUID]bool
+}
+
+const (
+	hammerWriters = 6
+	hammerRounds  = 25
+)
+
+func (p *probe) newHammer() *hammer {
+	return &hammer{probe: p, handles: p.handlePair(), done: make(chan struct{}), committed: make(map[uuid.UUID]bool)}
+}
+
+// write runs the writers to their end.
+func (h *hammer) write() {
+	h.together(hammerWriters, func(ctx context.Context, i int) error {
+		w := &hammerWriter{hammer: h, handle: h.handles[i%len(h.handles)], rng: rand.New(rand.NewPCG(uint64(i), 1)),
+			own: named("own %d", i)}
+		w.transactor, _ = w.drv.(driver.Transactor)
+		for round := range hammerRounds {
+			if err := w.round(ctx, round); err != nil {
+				return fmt.Errorf("round %d: %w", round+1, err)
+			}
+		}
+		return nil
+	})
+	close(h.done)
+}
+
+// hammerWriter is one of the writers. Inside a transaction it writes to its own stream alone, so that no two writers
+// ever wait for each other.
+type hammerWriter struct {
+	*hammer
+	*handle
+	transactor driver.Transactor // nil if there is none
+	rng        *rand.Rand
+	own        driver.StreamID
+}
+
+func (w *hammerWriter) round(ctx context.Context, n int) error {
+	shared := driver.StreamID{Type: "shared", ID: fmt.Sprint(w.rng.IntN(2))}
+	switch n % 5 {
+	case 0:
+		return w.commits(ctx, write(w.own, driver.Any, w.some()...), write(shared, driver.Any, w.some()...))
+	case 1:
+		return w.conflicts(ctx)
+	case 2, 3:
+		return w.transaction(ctx, n%5 == 2)
+	default:
+		return w.commits(ctx, write(shared, driver.Any, w.some()...))
+	}
+}
+
+func (w *hammerWriter) some() []driver.Event {
+	list := events(1 + w.rng.IntN(3))
+	for i := range list {
+		list[i].Type = []string{"odd", "even"}[w.rng.IntN(2)]
+	}
+	return list
+}
+
+func (w *hammerWriter) commits(ctx context.Context, writes ...driver.Write) error {
+	_, err := w.commit(ctx, writes...)
+	if err == nil {
+		w.remember(writes...)
+	}
+	return err
+}
+
+func (h *hammer) remember(writes ...driver.Write) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range writes {
+		for _, e := range w.Events {
+			h.committed[e.ID] = true
+		}
+	}
+}
+
+func (w *hammerWriter) conflicts(ctx context.Context) error {
+	_, err := w.commit(ctx, write(w.own, driver.Any, w.some()...), write(named("missing"), 7, w.some()...))
+	var conflict *driver.ConflictError
+	if !errors.As(err, &conflict) {
+		return fmt.Errorf("commit with an expectation that is not met: %w", err)
+	}
+	return nil
+}
+
+// transaction appends twice, with others in between, and commits or rolls back.
+func (w *hammerWriter) transaction(ctx context.Context, commit bool) error {
+	writes := []driver.Write{write(w.own, driver.Any, w.some()...), write(w.own, driver.Any, w.some()...)}
+	if w.transactor == nil {
+		return nil
+	}
+	err := w.transactor.Transact(ctx, func(ctx context.Context) error {
+		for _, one := range writes {
+			if _, err := w.commit(ctx, one); err != nil {
+				return err
+			}
+			runtime.Gosched()
+		}
+		if !commit {
+			return errRollback
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		w.remember(writes...)
+	case errors.Is(err, errRollback):
+		err = nil
+	}
+	return err
+}
+
+// check ends the case unless the log is what was committed.
+func (h *hammer) check() []driver.Record {
+	all := h.log()
+	byStream := make(map[driver.StreamID][]driver.Record)
+	for _, r := range all {
+		h.that(h.committed[r.ID], "position %d holds an event that was not committed, or a second time", r.Position)
+		delete(h.committed, r.ID)
+		byStream[r.Stream] = append(byStream[r.Stream], r)
+	}
+	h.equal(0, len(h.committed), "number of committed events that are not in the log")
+	for _, records := range byStream {
+		h.contiguous(records)
+	}
+	return all
+}
+
+// rereadWhileWriting checks that what was read up to some position is what stands there for ever.
+func rereadWhileWriting(p *probe) {
+	h := p.newHammer()
+	var readers []*task
+	looks := make([][]*follower, len(h.handles))
+	for i, reader := range h.handles {
+		readers = append(readers, p.start(func(ctx context.Context) (err error) {
+			looks[i], err = reread(ctx, reader.drv, h.done)
+			return err
+		}))
+	}
+	h.write()
+	all := h.check()
+	for i, r := range readers {
+		r.wait("reader %d", i+1)
+		for _, look := range looks[i] {
+			n := 0
+			for n < len(all) && all[n].Position <= look.q.After {
+				n++
+			}
+			p.sameRecords(all[:n], look.records, "what was read up to position %d while others wrote, compared with "+
+				"what stands there in the end", look.q.After)
+		}
+	}
+}
+
+// reread reads the log from its start again and again until the channel is closed, and once more.
+func reread(ctx context.Context, drv driver.Store, done <-chan struct{}) (looks []*follower, err error) {
+	for ended := false; !ended; {
+		select {
+		case <-done:
+			ended = true
+		default:
+		}
+		look := newFollower()
+		if err := look.toHead(ctx, drv); err != nil {
+			return nil, err
+		}
+		if len(looks) == 0 || last(looks).q.After != look.q.After {
+			looks = append(looks, look)
+		}
+	}
+	return looks, nil
+}
+
+func g2() clause {
+	return clause{id: "G2", text: "Every committed event is handed out exactly once to a reader that continues from Page.Next.",
+		cases: []testCase{
+			{name: "readers with filters and small pages, while writers write", run: followWhileWriting},
+			{name: "every size of page", run: everyPageSize},
+		}}
+}
+
+func followWhileWriting(p *probe) {
+	h := p.newHammer()
+	queries := []driver.AllQuery{
+		{Limit: 3}, {Limit: 1, Types: []string{"odd"}}, {Limit: 7, StreamTypes: []string{"shared"}},
+		{Limit: plenty, Types: []string{"even"}, StreamTypes: []string{"note"}},
+	}
+	followers, readers := make([]*follower, len(queries)), make([]*task, len(queries))
+	for i, q := range queries {
+		q.MaxBytes = manyBytes
+		followers[i] = &follower{q: q}
+		drv := h.handles[i%len(h.handles)].drv
+		readers[i] = p.start(func(ctx context.Context) error { return followers[i].until(ctx, drv, h.done) })
+	}
+	h.write()
+	all := h.check()
+	for i, q := range queries {
+		readers[i].wait("reader %d", i+1)
+		p.sameRecords(filter(all, q), followers[i].records, "what reader %d (limit %d, types %q, stream types %q) got "+
+			"while others wrote, compared with the log", i+1, q.Limit, q.Types, q.StreamTypes)
+	}
+}
+
+// until reads until the channel is closed, and from then on to the head.
+func (f *follower) until(ctx context.Context, drv driver.Store, done <-chan struct{}) error {
+	for {
+		select {
+		case <-done:
+			return f.toHead(ctx, drv)
+		default:
+		}
+		if _, err := f.next(ctx, drv); err != nil {
+			return err
+		}
+	}
+}
+
+func everyPageSize(p *probe) {
+	const n = 9
+	for range n {
+		p.append(named("a"), driver.Any, events(1)...)
+	}
+	all := p.log()
+	p.equal(n, len(all), "events in the log")
+	for limit := 1; limit <= n+1; limit++ {
+		f := follower{q: driver.AllQuery{Limit: limit, MaxBytes: manyBytes}}
+		p.ok(f.toHead(p.ctx, p.drv), "read the log, %d at a time", limit)
+		p.sameRecords(all, f.records, "the log, read %d at a time", limit)
+		f = follower{q: driver.AllQuery{Limit: plenty, MaxBytes: limit}}
+		p.ok(f.toHead(p.ctx, p.drv), "read the log, %d bytes at a time", limit)
+		p.sameRecords(all, f.records, "the log, read %d bytes at a time", limit)
+	}
+}

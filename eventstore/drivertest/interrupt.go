@@ -1,0 +1,223 @@
+package drivertest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"runtime"
+	"strings"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+func r3() clause {
+	return clause{id: "R3", text: "A connection that dies mid-read, a context cancelled mid-iteration, and a damaged row each " +
+		"end the iteration with an error; it never just ends early.",
+		cases: []testCase{
+			{name: "a context that has ended fails every method", run: endedFailsReads},
+			{name: "a context that has ended fails snapshots", needs: []need{snapshotter}, run: endedFailsSnapshots},
+			{name: "a context that has ended fails checkpoints", needs: []need{checkpointer}, run: endedFailsCheckpoints},
+			{name: "a context cancelled in mid-iteration", run: cancelledIteration},
+			{name: "a damaged event", needs: []need{damage}, run: damagedEvent},
+			{name: "a connection that dies in mid-iteration", needs: []need{disconnect}, run: disconnectedIteration},
+		}}
+}
+
+func (p *probe) ended() context.Context {
+	ctx, cancel := context.WithCancel(p.ctx)
+	cancel()
+	return ctx
+}
+
+func endedFailsReads(p *probe) {
+	p.append(named("a"), driver.NoStream, events(2)...)
+	_, err := p.drv.ReadStream(p.ended(), driver.StreamQuery{Stream: named("a"), From: 1, Limit: 1, MaxBytes: manyBytes})
+	p.is(err, context.Canceled, "ReadStream with a context that has ended")
+	for limit := range 2 {
+		_, err = p.drv.ReadAll(p.ended(), driver.AllQuery{Limit: limit, MaxBytes: manyBytes})
+		p.is(err, context.Canceled, "ReadAll with limit %d and a context that has ended", limit)
+	}
+}
+
+func endedFailsSnapshots(p *probe) {
+	drv := p.drv.(driver.Snapshotter)
+	p.is(drv.SaveSnapshot(p.ended(), snapshot(named("a"), 1)), context.Canceled, "SaveSnapshot with a context that has ended")
+	_, ok, err := drv.LoadSnapshot(p.ended(), named("a"))
+	p.is(err, context.Canceled, "LoadSnapshot with a context that has ended")
+	p.that(!ok, "LoadSnapshot with a context that has ended reports a snapshot")
+	p.noSnapshot(named("a"))
+}
+
+func endedFailsCheckpoints(p *probe) {
+	drv := p.drv.(driver.Checkpointer)
+	p.is(drv.SaveCheckpoint(p.ended(), "a", 0, 1, someTime), context.Canceled, "SaveCheckpoint with a context that has ended")
+	_, err := drv.LoadCheckpoint(p.ended(), "a")
+	p.is(err, context.Canceled, "LoadCheckpoint with a context that has ended")
+	p.checkpointIs("a", 0)
+}
+
+// longStream is longer than two pages of the portable store.
+const longStream = 1100
+
+func (p *probe) appendLongStream() *eventstore.Store {
+	_, err := p.portable().Append(p.ctx, named("a"), eventstore.NoStream, notes(longStream)...)
+	p.ok(err, "append %d events", longStream)
+	return p.portable()
+}
+
+// iterations are the ways to read the long stream, each with a context.
+func iterations(store *eventstore.Store) map[string]func(context.Context) iter.Seq2[eventstore.Event, error] {
+	return map[string]func(context.Context) iter.Seq2[eventstore.Event, error]{
+		"the stream": func(ctx context.Context) iter.Seq2[eventstore.Event, error] {
+			return store.Stream(ctx, named("a"), nil)
+		},
+		"the stream backward": func(ctx context.Context) iter.Seq2[eventstore.Event, error] {
+			return store.Stream(ctx, named("a"), &eventstore.StreamOptions{Backward: true})
+		},
+		"the log": func(ctx context.Context) iter.Seq2[eventstore.Event, error] { return store.All(ctx, 0, nil) },
+	}
+}
+
+// cancelledIteration cancels at the numbers of events that a page is likely to end at, too: there the next thing is a
+// call of the driver.
+func cancelledIteration(p *probe) {
+	store := p.appendLongStream()
+	for what, read := range iterations(store) {
+		for _, at := range []int{3, 256, 500, 512, 1000, 1024} {
+			ctx, cancel := context.WithCancel(p.ctx)
+			_, err := interrupted(read(ctx), at, cancel)
+			p.is(err, context.Canceled, "read %s, cancelling after %d of %d events", what, at, longStream)
+		}
+	}
+}
+
+// interrupted counts the events of an iteration in which f is called after a number of them, and returns its error.
+func interrupted(seq iter.Seq2[eventstore.Event, error], after int, f func()) (n int, err error) {
+	for _, err = range seq {
+		if err != nil {
+			return n, err
+		}
+		if n++; n == after {
+			f()
+		}
+	}
+	return n, nil
+}
+
+func damagedEvent(p *probe) {
+	const n, bad = 9, 5
+	_, err := p.portable().Append(p.ctx, named("a"), eventstore.NoStream, notes(n)...)
+	p.ok(err, "append %d events", n)
+	p.ok(p.db.Damage(p.ctx, named("a"), bad), "damage version %d", bad)
+	for _, backward := range []bool{false, true} {
+		got, err := collect(p.portable().Stream(p.ctx, named("a"), &eventstore.StreamOptions{Backward: backward}))
+		p.that(err != nil, "reading (backward: %v) a stream of %d events, version %d of which is damaged, hands out %d and no error",
+			backward, n, bad, len(got))
+		for _, e := range got {
+			p.that(e.Version != bad, "reading (backward: %v) hands out the damaged version %d", backward, bad)
+		}
+	}
+}
+
+func disconnectedIteration(p *probe) {
+	store := p.appendLongStream()
+	for what, read := range iterations(store) {
+		var broken error
+		n, err := interrupted(read(p.ctx), 3, func() { broken = p.db.Disconnect(p.ctx) })
+		p.ok(broken, "break the connections")
+		p.that(err != nil || n == longStream, "read %s while the connections break: %d of %d events and no error", what, n, longStream)
+		p.that(err == nil || eventstore.Retryable(err), "read %s while the connections break: the error is not retryable: %w", what, err)
+	}
+	p.equal(longStream, len(p.stream(named("a"))), "events in the stream after the connections broke")
+}
+
+func r4() clause {
+	return clause{id: "R4", text: "Breaking out of an iteration frees everything: with a pool of one connection the next call " +
+		"works, and a handler can call the store inside the loop.",
+		cases: []testCase{
+			{name: "calls after iterations that were left", run: callsAfterBreak},
+			{name: "calls inside the loop", run: callsInside},
+		}}
+}
+
+func callsAfterBreak(p *probe) {
+	store := p.appendLongStream()
+	for range 40 {
+		for what, read := range iterations(store) {
+			for _, err := range read(p.ctx) {
+				p.ok(err, "read %s", what)
+				break
+			}
+		}
+	}
+	p.append(named("b"), driver.NoStream, events(1)...)
+	p.equal(longStream+1, len(p.log()), "events in the log")
+}
+
+func callsInside(p *probe) {
+	store := p.appendLongStream()
+	for what, read := range iterations(store) {
+		n := 0
+		for _, err := range read(p.ctx) {
+			p.ok(err, "read %s, calling the store inside the loop", what)
+			if n++; n%100 == 1 {
+				p.append(named("b"), driver.Any, events(1)...)
+				p.that(len(p.stream(named("b"))) > 0, "an append inside the loop is not seen")
+				p.head()
+			}
+		}
+		p.that(n >= longStream, "read %s: %d of %d events", what, n, longStream)
+	}
+}
+
+func r5() clause {
+	return clause{id: "R5", text: "A stream of a million events is read in bounded memory.",
+		cases: []testCase{
+			{name: "a small page of a long stream and log costs no more than itself", run: pagesAreBounded},
+		}}
+}
+
+// pagesAreBounded measures what reading a page of 10 events from the midst of 10,000 allocates. Others may allocate at
+// the same time, so the lowest of some readings counts. The bound is far above a page and far below the whole.
+func pagesAreBounded(p *probe) {
+	const n, bytesEach, bound = 10_000, 1 << 10, 2 << 20
+	text := strings.Repeat("x", bytesEach-2)
+	for range n / 1000 {
+		batch := events(1000)
+		for i := range batch {
+			batch[i].Data = fmt.Appendf(nil, "%q", text)
+		}
+		p.append(named("a"), driver.Any, batch...)
+	}
+	middle := p.stream(named("a"))[n/2]
+	stream := driver.StreamQuery{Stream: named("a"), From: middle.Version, Limit: 10, MaxBytes: manyBytes}
+	log := driver.AllQuery{After: middle.Position, Limit: 10, MaxBytes: manyBytes}
+	for what, read := range map[string]func() (int, error){
+		"stream":          func() (int, error) { page, err := p.drv.ReadStream(p.ctx, stream); return len(page), err },
+		"stream backward": func() (int, error) { page, err := p.drv.ReadStream(p.ctx, reversed(stream)); return len(page), err },
+		"log":             func() (int, error) { page, err := readPage(p.ctx, p.drv, log); return len(page.Records), err },
+	} {
+		cost := p.lowestCost(what, read)
+		p.that(cost < bound, "a page of 10 events of a %s of %d MB costs %d bytes", what, n*bytesEach>>20, cost)
+	}
+}
+
+func reversed(q driver.StreamQuery) driver.StreamQuery {
+	q.Backward, q.From, q.To = true, 1, q.From
+	return q
+}
+
+func (p *probe) lowestCost(what string, read func() (int, error)) uint64 {
+	lowest := ^uint64(0)
+	for range 20 {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		n, err := read()
+		runtime.ReadMemStats(&after)
+		p.ok(err, "read a page of the %s", what)
+		p.equal(10, n, "events on the page of the %s", what)
+		lowest = min(lowest, after.TotalAlloc-before.TotalAlloc)
+	}
+	return lowest
+}

@@ -1,0 +1,287 @@
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// transactionClauses is section T of the contract.
+func transactionClauses() []clause {
+	return []clause{t1(), t2()}
+}
+
+func t1() clause {
+	needs := []need{transactor}
+	state := []need{transactor, snapshotter, checkpointer}
+	return clause{id: "T1", text: "Inside sqltx.In(ctx, db, fn) appends, snapshots, checkpoints and the caller's own SQL commit " +
+		"together or not at all, on SQLite and Postgres alike.",
+		cases: []testCase{
+			{name: "appends commit together", needs: needs, run: appendsCommitTogether},
+			{name: "appends are rolled back together", needs: needs, run: appendsRollBackTogether},
+			{name: "snapshots and checkpoints commit with the appends", needs: state, run: stateCommits},
+			{name: "snapshots and checkpoints are rolled back with the appends", needs: state, run: stateRollsBack},
+			{name: "an error is returned as it is, and a panic passes", needs: needs, run: errorsPass},
+			{name: "a transaction inside another joins it", needs: needs, run: innerJoins},
+			{name: "a transaction sees its own writes", needs: needs, run: seesItsOwn},
+			{name: "the outcome is told after the end", needs: needs, run: outcomeIsTold},
+			{name: "a context that ends inside the transaction", needs: needs, run: contextEndsInside},
+			{name: "a transaction of another database is refused", needs: needs, run: otherDatabaseRefused},
+		}}
+}
+
+func (h *handle) transact(ctx context.Context, f func(ctx context.Context) error) error {
+	return h.drv.(driver.Transactor).Transact(ctx, f)
+}
+
+// appendTwice appends to two streams inside a transaction, while nobody outside sees anything of it.
+func (p *probe) appendTwice() *held {
+	tx := p.begin(p.handle)
+	for range 2 {
+		tx.append(named("a"), driver.Any, events(2)...)
+		tx.append(named("b"), driver.Any, events(1)...)
+		p.equal(0, len(p.log()), "events in the log before the transaction has ended")
+		p.equal(0, len(p.stream(named("a"))), "events in a stream before the transaction has ended")
+	}
+	return tx
+}
+
+func appendsCommitTogether(p *probe) {
+	p.appendTwice().commit()
+	p.equal(6, len(p.log()), "events in the log after the transaction was committed")
+	for _, stream := range []driver.StreamID{named("a"), named("b")} {
+		p.contiguous(p.stream(stream))
+	}
+	p.append(named("a"), 4, events(1)...)
+}
+
+func appendsRollBackTogether(p *probe) {
+	p.appendTwice().rollback()
+	p.equal(0, len(p.log()), "events in the log after the transaction was rolled back")
+	p.equal(0, len(p.stream(named("a"))), "events in a stream after the transaction was rolled back")
+	p.append(named("a"), driver.NoStream, events(1)...)
+}
+
+// writeState appends, saves a snapshot and moves a checkpoint inside a transaction.
+func (p *probe) writeState() *held {
+	tx := p.begin(p.handle)
+	tx.append(named("a"), driver.NoStream, events(2)...)
+	tx.do(func(ctx context.Context) {
+		p.ok(p.drv.(driver.Snapshotter).SaveSnapshot(ctx, snapshot(named("a"), 2)), "save a snapshot inside a transaction")
+		p.ok(p.moveCheckpoint(ctx, "a", 0, 7), "move a checkpoint inside a transaction")
+	})
+	p.noState("before the transaction has ended")
+	return tx
+}
+
+func (p *probe) noState(when string) {
+	p.equal(0, len(p.log()), "events in the log %s", when)
+	_, ok := p.load(named("a"))
+	p.that(!ok, "the snapshot is there %s", when)
+	position, err := p.drv.(driver.Checkpointer).LoadCheckpoint(p.ctx, "a")
+	p.ok(err, "load a checkpoint %s", when)
+	p.equal(int64(0), position, "checkpoint %s", when)
+}
+
+func stateCommits(p *probe) {
+	p.writeState().commit()
+	p.equal(2, len(p.log()), "events in the log after the transaction was committed")
+	p.snapshotIs(snapshot(named("a"), 2))
+	p.checkpointIs("a", 7)
+}
+
+func stateRollsBack(p *probe) {
+	p.writeState().rollback()
+	p.noState("after the transaction was rolled back")
+	p.ok(p.moveCheckpoint(p.ctx, "a", 0, 1), "move the checkpoint after the transaction was rolled back")
+}
+
+func errorsPass(p *probe) {
+	own := errors.New("the caller's own")
+	err := p.transact(p.ctx, func(ctx context.Context) error {
+		p.insert(ctx, p.handle, named("a"))
+		return own
+	})
+	p.that(err == own, "Transact returns %s, its function returned %q", brief(err), own) //nolint:errorlint // as it is
+	p.that(p.panics(own) == own, "a panic in a transaction does not pass")               //nolint:errorlint // as it is
+	p.equal(0, len(p.log()), "events in the log after an error and a panic")
+	p.append(named("a"), driver.NoStream, events(1)...)
+}
+
+// insert appends one event as part of whatever ctx carries.
+func (p *probe) insert(ctx context.Context, h *handle, stream driver.StreamID) {
+	_, err := h.commit(ctx, write(stream, driver.Any, events(1)...))
+	p.ok(err, "append to stream %q", stream)
+}
+
+// panics returns what comes out of a transaction whose function appends and panics.
+func (p *probe) panics(with any) (passed any) {
+	defer func() { passed = recover() }()
+	err := p.transact(p.ctx, func(ctx context.Context) error {
+		p.insert(ctx, p.handle, named("a"))
+		panic(with)
+	})
+	return err
+}
+
+func innerJoins(p *probe) {
+	drv := p.drv.(driver.Transactor)
+	nested := func(end error) error {
+		return p.transact(p.ctx, func(ctx context.Context) error {
+			p.insert(ctx, p.handle, named("a"))
+			err := p.transact(ctx, func(ctx context.Context) error {
+				p.that(drv.InTransaction(ctx), "InTransaction is false inside a transaction inside another")
+				p.insert(ctx, p.handle, named("b"))
+				return nil
+			})
+			p.ok(err, "the inner transaction")
+			return end
+		})
+	}
+	p.is(nested(errRollback), errRollback, "a transaction that is rolled back after an inner one ended well")
+	p.equal(0, len(p.log()), "events in the log after it")
+	p.ok(nested(nil), "a transaction with an inner one")
+	p.equal(2, len(p.log()), "events in the log after it")
+}
+
+func seesItsOwn(p *probe) {
+	p.append(named("a"), driver.NoStream, events(1)...)
+	tx := p.begin(p.handle)
+	tx.append(named("a"), 1, events(2)...)
+	tx.append(named("a"), 3, events(1)...)
+	tx.do(func(ctx context.Context) {
+		stored, err := p.readStream(ctx, named("a"))
+		p.ok(err, "read a stream inside a transaction")
+		p.equal(4, len(stored), "events that a transaction sees in a stream of 1 to which it appended 3")
+		p.contiguous(stored)
+		if drv, ok := p.drv.(driver.Checkpointer); ok {
+			p.ok(drv.SaveCheckpoint(ctx, "a", 0, 7, someTime), "move a checkpoint inside a transaction")
+			position, err := drv.LoadCheckpoint(ctx, "a")
+			p.ok(err, "load a checkpoint inside a transaction")
+			p.equal(int64(7), position, "checkpoint as the transaction sees it that moved it")
+		}
+		if drv, ok := p.drv.(driver.Snapshotter); ok {
+			p.ok(drv.SaveSnapshot(ctx, snapshot(named("a"), 4)), "save a snapshot inside a transaction")
+			s, _, err := drv.LoadSnapshot(ctx, named("a"))
+			p.ok(err, "load a snapshot inside a transaction")
+			p.equal(int64(4), s.Version, "version of the snapshot as the transaction sees it that saved it")
+		}
+	})
+	tx.commit()
+	p.contiguous(p.stream(named("a")))
+}
+
+func outcomeIsTold(p *probe) {
+	drv := p.drv.(driver.Transactor)
+	p.that(!drv.InTransaction(p.ctx), "InTransaction is true without a transaction")
+	for n, end := range []error{nil, errRollback, nil} {
+		var told []bool
+		var visible int
+		err := drv.Transact(p.ctx, func(ctx context.Context) error {
+			p.that(drv.InTransaction(ctx), "InTransaction is false inside a transaction")
+			p.insert(ctx, p.handle, named("%d", n))
+			drv.OnEnd(ctx, func(committed bool) { told = append(told, committed) })
+			drv.OnEnd(ctx, func(committed bool) {
+				told = append(told, committed)
+				visible = len(p.stream(named("%d", n)))
+			})
+			p.equal(0, len(told), "outcomes told before the transaction has ended")
+			return end
+		})
+		p.that(errors.Is(err, end), "Transact returns %s, its function returned %v", brief(err), end)
+		p.equal([]bool{end == nil, end == nil}, told, "outcomes told to two that asked")
+		p.equal(end == nil, visible == 1, "event of the transaction is there when the outcome is told")
+	}
+}
+
+// contextEndsInside leaves open which comes first, the commit or the context's end; it must be told right.
+func contextEndsInside(p *probe) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	err := p.transact(ctx, func(ctx context.Context) error {
+		p.insert(ctx, p.handle, named("a"))
+		cancel()
+		return nil
+	})
+	stored := len(p.stream(named("a")))
+	p.that((err == nil) == (stored == 1), "Transact returns %s, and %d of 1 events are stored", brief(err), stored)
+	if err != nil {
+		p.is(err, context.Canceled, "a transaction whose context was cancelled inside")
+	}
+	p.append(named("b"), driver.NoStream, events(1)...)
+}
+
+// otherDatabaseRefused begins a transaction in one database and passes its context to a handle on another.
+func otherDatabaseRefused(p *probe) {
+	other := p.foreign()
+	err := other.transact(p.ctx, func(ctx context.Context) error {
+		_, err := p.drv.Commit(ctx, []driver.Write{write(named("a"), driver.Any, events(1)...)})
+		p.that(err != nil, "Commit takes a context with a transaction of another database")
+		_, err = p.readStream(ctx, named("a"))
+		p.that(err != nil, "ReadStream takes a context with a transaction of another database")
+		_, err = p.drv.ReadAll(ctx, driver.AllQuery{Limit: 1, MaxBytes: 1})
+		p.that(err != nil, "ReadAll takes a context with a transaction of another database")
+		err = p.transact(ctx, func(context.Context) error { return nil })
+		p.that(err != nil, "Transact takes a context with a transaction of another database")
+		return nil
+	})
+	p.ok(err, "a transaction of another database")
+	p.equal(0, len(p.log()), "events in the log")
+}
+
+func t2() clause {
+	needs := []need{transactor}
+	return clause{id: "T2", text: "A conflict inside leaves the transaction usable or says plainly that it must be rolled back, " +
+		"the same on both.",
+		cases: []testCase{
+			{name: "after a conflict", needs: needs, run: usableAfterConflict},
+			{name: "after a duplicate", needs: needs, run: usableAfterDuplicate},
+			{name: "after a conflict in the last of several writes", needs: needs, run: nothingOfSeveralWrites},
+		}}
+}
+
+func usableAfterConflict(p *probe) {
+	tx := p.begin(p.handle)
+	tx.append(named("a"), driver.NoStream, events(2)...)
+	for _, expected := range []driver.ExpectedVersion{driver.NoStream, 1, 7} {
+		_, err := tx.tryCommit(write(named("a"), expected, events(1)...))
+		p.conflict(err, named("a"), 2, "append inside a transaction to version 2, expecting %v", expected)
+	}
+	_, err := tx.tryCommit(write(named("b"), driver.StreamExists, events(1)...))
+	p.conflict(err, named("b"), 0, "append inside a transaction to a missing stream, expecting that it exists")
+	tx.append(named("a"), 2, events(1)...)
+	tx.append(named("b"), driver.NoStream, events(1)...)
+	tx.commit()
+	p.equal(3, len(p.stream(named("a"))), "events in the stream after conflicts inside the transaction")
+	p.equal(4, len(p.log()), "events in the log after conflicts inside the transaction")
+}
+
+func usableAfterDuplicate(p *probe) {
+	before, inside := events(1), events(2)
+	p.append(named("a"), driver.NoStream, before...)
+	tx := p.begin(p.handle)
+	tx.append(named("b"), driver.NoStream, inside...)
+	_, err := tx.tryCommit(write(named("a"), 1, event("noted"), before[0]))
+	p.duplicate(err, p.stream(named("a")), "append inside a transaction an event that is stored")
+	_, err = tx.tryCommit(write(named("b"), driver.NoStream, inside...))
+	p.sameEvents(inside, storedIn(err), "the DuplicateError for events that the same transaction appended")
+	tx.append(named("a"), 1, events(1)...)
+	tx.append(named("b"), 2, events(1)...)
+	tx.commit()
+	p.equal(5, len(p.log()), "events in the log after duplicates inside the transaction")
+}
+
+func nothingOfSeveralWrites(p *probe) {
+	p.append(named("b"), driver.NoStream, events(1)...)
+	tx := p.begin(p.handle)
+	_, err := tx.tryCommit(write(named("a"), driver.NoStream, events(2)...), write(named("b"), driver.NoStream, events(1)...))
+	p.conflict(err, named("b"), 1, "commit inside a transaction to two streams, one of them not as expected")
+	tx.append(named("c"), driver.NoStream, events(1)...)
+	tx.commit()
+	streams := []driver.StreamID{named("b"), named("c")}
+	for _, r := range p.log() {
+		p.that(slices.Contains(streams, r.Stream), "an event of stream %q is stored, from a commit that failed", r.Stream)
+	}
+	p.append(named("a"), driver.NoStream, events(1)...)
+}

@@ -1,0 +1,177 @@
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+func g7() clause {
+	transactional := []need{waiter, transactor}
+	return clause{id: "G7", text: "A subscriber waiting at the head is woken by a commit: in the same process within milliseconds, " +
+		"from another process without waiting for the poll interval where the driver has a Waiter; a lost notification costs " +
+		"at most one poll interval. When idle it costs no busy loop.",
+		cases: []testCase{
+			{name: "a subscriber is woken by a commit of the same process", run: subscriberIsWoken},
+			{name: "a watcher is woken when it begins to hear", needs: []need{waiter}, run: wokenAtFirst},
+			{name: "a reader that reads only when woken gets every commit", needs: []need{waiter},
+				run: func(p *probe) { followOnWake(p, p.handle) }},
+			{name: "commits through another handle wake as well", needs: []need{waiter, reopen},
+				run: func(p *probe) { followOnWake(p, p.another()) }},
+			{name: "the commit of a transaction wakes", needs: transactional, run: transactionWakes},
+			{name: "every watcher is woken", needs: []need{waiter}, run: everyWatcherIsWoken},
+			{name: "watching ends with its context", needs: []need{waiter}, run: watchingEnds},
+			{name: "nobody is woken all the time while nothing is committed", needs: []need{waiter}, run: idleIsQuiet},
+		}}
+}
+
+// subscriberIsWoken can't pass by polling: the poll interval is longer than the case may take.
+func subscriberIsWoken(p *probe) {
+	store, got := p.portable(), make(chan int64)
+	subscriber := p.start(func(ctx context.Context) error {
+		for e, err := range store.Subscribe(ctx, 0, nil) {
+			if err != nil {
+				return err
+			}
+			select {
+			case got <- e.Version:
+			case <-ctx.Done():
+			}
+		}
+		return nil
+	})
+	for version := int64(1); version <= 20; version++ {
+		_, err := store.Append(p.ctx, named("a"), driver.Any, notes(1)...)
+		p.ok(err, "append")
+		select {
+		case v := <-got:
+			p.equal(version, v, "version that the subscriber is handed")
+		case <-subscriber.done:
+			p.fail("the subscriber was not handed the event of append %d: %w", version, subscriber.err)
+		}
+	}
+}
+
+// watcher hears of commits as a waiting reader does.
+type watcher struct {
+	*task
+	cancel context.CancelFunc
+	wakes  chan struct{} // of one place: wakes that come before the reader looks count as one
+}
+
+// watch begins to watch and waits for the first wake.
+func (p *probe) watch() *watcher {
+	ctx, cancel := context.WithCancel(p.ctx)
+	w := &watcher{cancel: cancel, wakes: make(chan struct{}, 1)}
+	w.task = p.start(func(context.Context) error {
+		return p.drv.(driver.Waiter).Watch(ctx, func() {
+			select {
+			case w.wakes <- struct{}{}:
+			default:
+			}
+		})
+	})
+	w.woken("when it begins to watch")
+	return w
+}
+
+// woken waits for a wake and ends the case if none comes.
+func (w *watcher) woken(when string) {
+	select {
+	case <-w.wakes:
+	case <-w.done:
+		w.p.fail("a watcher was not woken %s: Watch returned %s", when, brief(w.err))
+	case <-w.p.ctx.Done():
+		w.p.fail("a watcher was not woken %s", when)
+	}
+}
+
+func wokenAtFirst(p *probe) {
+	for range 3 {
+		p.watch()
+	}
+	p.append(named("a"), driver.Any, events(1)...)
+	p.watch()
+}
+
+// followOnWake reads the log only when it was woken, so a commit that wakes nobody, or too early, is never seen.
+func followOnWake(p *probe, writer *handle) {
+	w, reader := p.watch(), newFollower()
+	for n := 1; n <= 10; n++ {
+		writer.append(named("a"), driver.Any, events(1)...)
+		w.until(reader, n, "by a commit")
+	}
+	const more = 20
+	p.together(racers, func(ctx context.Context, i int) error {
+		for range more {
+			if _, err := writer.commit(ctx, write(named("%d", i), driver.Any, events(1)...)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	w.until(reader, 10+racers*more, "by many commits at once")
+}
+
+// until reads the log at each wake until n events are there.
+func (w *watcher) until(reader *follower, n int, when string) {
+	for len(reader.records) < n {
+		w.woken(when)
+		w.p.ok(reader.toHead(w.p.ctx, w.p.drv), "read the log when woken")
+	}
+}
+
+func transactionWakes(p *probe) {
+	w, reader := p.watch(), newFollower()
+	for n := 1; n <= 10; n++ {
+		tx := p.begin(p.handle)
+		tx.append(named("a"), driver.Any, events(1)...)
+		tx.commit()
+		w.until(reader, n, "by the commit of a transaction")
+	}
+}
+
+func everyWatcherIsWoken(p *probe) {
+	watchers := []*watcher{p.watch(), p.watch(), p.watch()}
+	for n := 1; n <= 5; n++ {
+		p.append(named("a"), driver.Any, events(1)...)
+		for _, w := range watchers {
+			w.until(newFollower(), n, "by a commit, with three watchers")
+		}
+	}
+	watchers[0].cancel()
+	<-watchers[0].done
+	p.append(named("a"), driver.Any, events(1)...)
+	watchers[2].until(newFollower(), 6, "by a commit, after another watcher has gone")
+}
+
+func watchingEnds(p *probe) {
+	w := p.watch()
+	w.cancel()
+	select {
+	case <-w.done:
+	case <-p.ctx.Done():
+		p.fail("Watch does not return when its context ends")
+	}
+	p.is(w.err, context.Canceled, "Watch, after its context was cancelled")
+	err := p.drv.(driver.Waiter).Watch(p.ended(), func() {})
+	p.is(err, context.Canceled, "Watch with a context that has ended")
+}
+
+// idleIsQuiet is the one case that lets time pass: it looks for what must not happen. A slow machine can only make it
+// pass.
+func idleIsQuiet(p *probe) {
+	const most, window = 20, 100 * time.Millisecond
+	ctx, cancel := context.WithTimeout(p.ctx, window)
+	defer cancel()
+	wakes := 0
+	err := p.drv.(driver.Waiter).Watch(ctx, func() {
+		if wakes++; wakes > most {
+			cancel()
+		}
+	})
+	p.that(wakes <= most, "a watcher was woken %d times within %v, while nothing was committed", wakes, window)
+	p.that(errors.Is(err, context.DeadlineExceeded), "watch for %v: %w", window, err)
+}
