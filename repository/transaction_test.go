@@ -102,28 +102,44 @@ func TestS2InACallersTransaction(t *testing.T) {
 	})
 }
 
+// unknownEnd saves two deposits in a transaction that commits, with the answer to the commit lost.
+func unknownEnd(t *testing.T, w *world, accounts *repository.Repository[*account], id string) *account {
+	t.Helper()
+	w.drv.onEnd = func(ctx context.Context, f func(bool)) {
+		w.drv.backend.(driver.Transactor).OnEnd(ctx, func(bool) { f(false) })
+	}
+	defer func() { w.drv.onEnd = nil }()
+	a := newAccount(id)
+	require.NoError(t, w.store.Transact(t.Context(), func(ctx context.Context) error {
+		for _, amount := range []int{5, 6} {
+			a.deposit(amount)
+			require.NoError(t, accounts.Save(ctx, a))
+		}
+		return nil
+	}))
+	require.Len(t, a.Pending(), 2)
+	return a
+}
+
 func TestS2AnUnknownEndOfATransaction(t *testing.T) {
 	onTransactional(t, func(t *testing.T, w *world) {
 		accounts := w.accounts(t, repository.Options{})
-		a := newAccount("7")
-		// What a lost answer to the commit looks like: the transaction is committed, and said not to be.
-		w.drv.onEnd = func(ctx context.Context, f func(bool)) {
-			w.drv.backend.(driver.Transactor).OnEnd(ctx, func(bool) { f(false) })
-		}
-		require.NoError(t, w.store.Transact(t.Context(), func(ctx context.Context) error {
-			for _, amount := range []int{5, 6} {
-				a.deposit(amount)
-				require.NoError(t, accounts.Save(ctx, a))
-			}
-			return nil
-		}))
-		w.drv.onEnd = nil
-		require.Len(t, a.Pending(), 2)
 
-		a.deposit(7)
-		require.NoError(t, accounts.Save(t.Context(), a))
-		require.Equal(t, int64(3), a.Version())
-		require.Equal(t, []any{deposited{5}, deposited{6}, deposited{7}}, w.payloads(t, "7"))
+		t.Run("saving again finds what both saves stored", func(t *testing.T) {
+			a := unknownEnd(t, w, accounts, "both")
+			w.append(t, "both", deposited{1})
+			require.NoError(t, accounts.Save(t.Context(), a))
+			require.Equal(t, int64(2), a.Version())
+			require.Empty(t, a.Pending())
+		})
+
+		t.Run("saving more stores what is new", func(t *testing.T) {
+			a := unknownEnd(t, w, accounts, "more")
+			a.deposit(7)
+			require.NoError(t, accounts.Save(t.Context(), a))
+			require.Equal(t, int64(3), a.Version())
+			require.Equal(t, []any{deposited{5}, deposited{6}, deposited{7}}, w.payloads(t, "more"))
+		})
 	})
 }
 
