@@ -27,6 +27,7 @@ func clauses() []clause {
 		appendClauses(),
 		readClauses(),
 		logClauses(),
+		batchClauses(),
 		transactionClauses(),
 		stateClauses(),
 	)
@@ -36,6 +37,7 @@ func clauses() []clause {
 type need string
 
 const (
+	batcher      need = "driver.BatchCommitter"
 	waiter       need = "driver.Waiter"
 	snapshotter  need = "driver.Snapshotter"
 	checkpointer need = "driver.Checkpointer"
@@ -46,10 +48,13 @@ const (
 	damage       need = "Database.Damage"
 	disconnect   need = "Database.Disconnect"
 	manyWriters  need = "a database without OneWriter"
+	connections  need = "a database without OneConnection"
 )
 
 func (n need) metBy(db *Database) (ok bool) {
 	switch n {
+	case batcher:
+		_, ok = db.Store.(driver.BatchCommitter)
 	case waiter:
 		_, ok = db.Store.(driver.Waiter)
 	case snapshotter:
@@ -69,7 +74,9 @@ func (n need) metBy(db *Database) (ok bool) {
 	case disconnect:
 		ok = db.Disconnect != nil
 	case manyWriters:
-		ok = !db.OneWriter
+		ok = !db.OneWriter && !db.OneConnection
+	case connections:
+		ok = !db.OneConnection
 	}
 	return ok
 }

@@ -45,6 +45,9 @@ type Database struct {
 	// OneWriter says that a transaction that has written makes every other writer wait, as in SQLite. Cases that hold
 	// such a transaction open while others write are not applicable then.
 	OneWriter bool
+	// OneConnection says that the handle has a single connection, so that every call outside of an open transaction waits
+	// for its end. What others see while a transaction is open is not looked at then.
+	OneConnection bool
 	// Damage makes the stored event at this version of a stream unreadable, or removes it, behind the driver's back.
 	Damage func(ctx context.Context, stream driver.StreamID, version int64) error
 	// Disconnect breaks the connections of all handles, including those of calls under way. The handles connect again

@@ -20,6 +20,13 @@ type held struct {
 // errRollback is what a held transaction returns to be rolled back.
 var errRollback = errors.New("rolled back by the case")
 
+// outside does what is done outside of an open transaction, unless that has the only connection.
+func (p *probe) outside(f func()) {
+	if !p.db.OneConnection {
+		f()
+	}
+}
+
 // begin begins a transaction.
 func (p *probe) begin(h *handle) *held {
 	tx := &held{p: p, h: h, steps: make(chan func() error)}

@@ -143,7 +143,7 @@ func r4() clause {
 
 func callsAfterBreak(p *probe) {
 	store := p.appendLongStream()
-	for range 40 {
+	for range 10 {
 		for what, read := range iterations(store) {
 			for _, err := range read(p.ctx) {
 				p.ok(err, "read %s", what)
@@ -178,10 +178,10 @@ func r5() clause {
 		}}
 }
 
-// pagesAreBounded measures what reading a page of 10 events from the midst of 10,000 allocates. Others may allocate at
+// pagesAreBounded measures what reading a page of 10 events from the midst of 4,000 allocates. Others may allocate at
 // the same time, so the lowest of some readings counts. The bound is far above a page and far below the whole.
 func pagesAreBounded(p *probe) {
-	const n, bytesEach, bound = 10_000, 1 << 10, 2 << 20
+	const n, bytesEach, bound = 4000, 1 << 10, 1 << 20
 	text := strings.Repeat("x", bytesEach-2)
 	for range n / 1000 {
 		batch := events(1000)

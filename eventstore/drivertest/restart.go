@@ -31,7 +31,7 @@ func (p *probe) restored() {
 func (p *probe) rollBackNewest(reader *follower) {
 	tx := p.begin(p.handle)
 	tx.append(named("a"), driver.Any, events(2)...)
-	p.ok(reader.toHead(p.ctx, p.drv), "read the log")
+	p.outside(func() { p.ok(reader.toHead(p.ctx, p.drv), "read the log") })
 	tx.rollback()
 	p.ok(reader.toHead(p.ctx, p.drv), "read the log")
 }

@@ -2,20 +2,22 @@ package drivertest
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 func g3() clause {
+	open := []need{transactor, connections}
 	return clause{id: "G3", text: "Rolled-back and conflicting appends stall no reader; an idle or writing transaction that " +
 		"appended nothing stalls no reader, in this database or another of the same server.",
 		cases: []testCase{
 			{name: "after conflicts, duplicates and empty appends", run: refusalsStallNobody},
 			{name: "after a rollback", needs: []need{transactor}, run: rollbackStallsNobody},
-			{name: "an open transaction that only read", needs: []need{transactor}, run: readingStallsNobody},
-			{name: "an open transaction whose appends conflicted", needs: []need{transactor}, run: conflictingStallsNobody},
-			{name: "an open transaction that saved a snapshot", needs: []need{transactor, snapshotter}, run: snapshotStallsNobody},
-			{name: "an open transaction that moved a checkpoint", needs: []need{transactor, checkpointer}, run: checkpointStallsNobody},
+			{name: "an open transaction that only read", needs: open, run: readingStallsNobody},
+			{name: "an open transaction whose appends conflicted", needs: open, run: conflictingStallsNobody},
+			{name: "an open transaction that saved a snapshot", needs: slices.Concat(open, []need{snapshotter}), run: snapshotStallsNobody},
+			{name: "an open transaction that moved a checkpoint", needs: slices.Concat(open, []need{checkpointer}), run: checkpointStallsNobody},
 		}}
 }
 
