@@ -9,8 +9,8 @@ import (
 
 // Options adjusts a Repository. The zero value works.
 type Options struct {
-	// Snapshots decides after each save whether a snapshot follows. Only an aggregate.Snapshotter may have it set.
-	// Default: EveryEvents(100) where the aggregate is an aggregate.Snapshotter.
+	// Snapshots decides after each save whether a snapshot follows. Anything but Never needs an
+	// aggregate.Snapshotter. Default: EveryEvents(100) where the aggregate is an aggregate.Snapshotter.
 	Snapshots SnapshotPolicy
 	// Retries is how often Update tries again. A negative number is never. Default: 10.
 	Retries int

@@ -77,7 +77,7 @@ func (r *Repository[A]) probe(opts *Options) error {
 		if err := checkNew(a, id); err != nil {
 			return err
 		}
-		if _, ok := any(a).(aggregate.Snapshotter); !ok && opts != nil && opts.Snapshots != nil {
+		if _, ok := any(a).(aggregate.Snapshotter); !ok && opts != nil && opts.Snapshots.ever() {
 			return fmt.Errorf("the option Snapshots is set, but %T is no aggregate.Snapshotter: give it the methods "+
 				"Snapshot() (any, error) and Restore(state any) error, or leave the option out", a)
 		}

@@ -83,6 +83,12 @@ func TestNew(t *testing.T) {
 		})
 }
 
+func TestNeverIsAPolicyForEveryAggregate(t *testing.T) {
+	w := newWorld(t, memory.New())
+	_, err := repository.New(w.store, "account", newPlain, &repository.Options{Snapshots: repository.Never})
+	require.NoError(t, err)
+}
+
 func TestConstructorThatChangesItsMind(t *testing.T) {
 	w := newWorld(t, memory.New())
 	const lower = "a"

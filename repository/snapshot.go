@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/tidemark-go/tidemark/aggregate"
@@ -44,6 +45,11 @@ func EveryDuration(d time.Duration) SnapshotPolicy {
 
 // Never takes no snapshots. Those that are there are still used.
 func Never(SnapshotState) bool { return false }
+
+// ever reports whether the policy takes snapshots at all: whether it would of an endless stream at the end of time.
+func (p SnapshotPolicy) ever() bool {
+	return p != nil && p(SnapshotState{Version: math.MaxInt64, Since: time.Unix(0, 0), Now: time.Unix(1<<33, 0)})
+}
 
 // badSnapshot says that a snapshot is there and can't be used. Unlike an error of the database it is no reason to fail.
 type badSnapshot struct{ error }
