@@ -21,7 +21,7 @@ func checkEach(steps []Step) error {
 // check returns what is wrong with a step by itself.
 func (s Step) check() error {
 	switch {
-	case s.apply == nil && s.to == nil:
+	case s.apply == nil && len(s.to) == 0 && s.from == Type{}:
 		return errors.New("it is the zero Step; use Struct, Map, Rename, Split or Drop")
 	case s.apply == nil:
 		return fmt.Errorf("%v has no function", s)
