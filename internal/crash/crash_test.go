@@ -1,4 +1,3 @@
-// Package crash kills processes that append and project, at random moments, and looks at what they left behind.
 package crash_test
 
 import (

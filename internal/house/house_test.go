@@ -1,0 +1,106 @@
+// Each rule that is broken is a failing test here.
+package house_test
+
+import (
+	"encoding/json"
+	"io"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/tidemark-go/tidemark"
+
+// mayImport says what each package may import of this module, by path patterns. A package that does not stand here may
+// import anything, and nothing that stands here may import it.
+var mayImport = map[string][]string{
+	"aggregate":               {},
+	"aggregate/aggregatetest": {"aggregate"},
+	"serializer":              {},
+	"upcaster":                {},
+	"eventstore/driver":       {},
+	"drivers/sqltx":           {},
+	"drivers/memory":          {"eventstore/driver"},
+	"drivers/sqlite":          {"eventstore/driver", "drivers/sqltx"},
+	"drivers/postgres":        {"eventstore/driver", "drivers/sqltx"},
+	"eventstore":              {"eventstore/driver", "serializer", "upcaster"},
+	"eventstore/drivertest":   {"eventstore", "eventstore/driver", "serializer"},
+	"repository":              {"aggregate", "eventstore", "serializer"},
+	"projection":              {"eventstore"},
+}
+
+// core is what may depend on the standard library and google/uuid only.
+var core = []string{"aggregate", "serializer", "upcaster", "eventstore", "eventstore/driver", "repository", "projection"}
+
+type listed struct {
+	ImportPath string
+	Standard   bool
+	Imports    []string
+	Doc        string
+	Name       string
+}
+
+func list(t *testing.T, args ...string) []listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Standard,Imports,Doc,Name"}, args...)...)
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	var packages []listed
+	for dec := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p listed
+		if err := dec.Decode(&p); err == io.EOF {
+			return packages
+		} else {
+			require.NoError(t, err)
+		}
+		packages = append(packages, p)
+	}
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	for _, p := range list(t, module+"/...") {
+		allowed, ruled := mayImport[strings.TrimPrefix(p.ImportPath, module+"/")]
+		if !ruled {
+			free := strings.Contains(p.ImportPath, "/examples/") || strings.Contains(p.ImportPath, "/internal/")
+			require.True(t, free, "%s stands in no row of the table", p.ImportPath)
+			continue
+		}
+		for _, imported := range p.Imports {
+			if inside, ok := strings.CutPrefix(imported, module+"/"); ok {
+				require.Contains(t, allowed, inside, "%s imports %s", p.ImportPath, imported)
+			}
+		}
+	}
+}
+
+func TestTheCoreDependsOnTheStandardLibraryAndUUIDAlone(t *testing.T) {
+	for _, name := range core {
+		for _, p := range list(t, "-deps", path.Join(module, name)) {
+			ours := strings.HasPrefix(p.ImportPath, module+"/")
+			require.True(t, p.Standard || ours || p.ImportPath == "github.com/google/uuid", "%s depends on %s", name, p.ImportPath)
+		}
+	}
+}
+
+func TestEveryPackageHasAComment(t *testing.T) {
+	for _, p := range list(t, module+"/...") {
+		require.NotEmpty(t, p.Doc, p.ImportPath)
+		if p.Name != "main" {
+			require.True(t, strings.HasPrefix(p.Doc, "Package "+p.Name+" "), "%s: %q", p.ImportPath, p.Doc)
+		}
+	}
+}
+
+func TestTheTableHasNoRowForAPackageThatIsGone(t *testing.T) {
+	var all []string
+	for _, p := range list(t, module+"/...") {
+		all = append(all, strings.TrimPrefix(p.ImportPath, module+"/"))
+	}
+	for name := range mayImport {
+		require.True(t, slices.Contains(all, name), name)
+	}
+}
