@@ -1,0 +1,377 @@
+package drivertest_test
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// toyTx is a transaction of a toy. All its fields are guarded by the toy's mutex.
+type toyTx struct {
+	h        *toyHandle
+	explicit bool // by Transact
+	pending  []driver.Record
+	state    map[string]any
+	locks    []string
+	onEnd    []func(committed bool)
+	ended    bool
+	reserved int64            // a position that was taken before it was needed; 0 for none
+	since    map[string]int64 // the sequence when a kind of call was first made
+}
+
+type toyKey struct{}
+
+// carried returns the transaction of ctx, nil if there is none, and an error if it is another database's.
+func (h *toyHandle) carried(ctx context.Context) (*toyTx, error) {
+	tx, _ := ctx.Value(toyKey{}).(*toyTx)
+	if tx != nil && tx.h.db != h.db {
+		return nil, errors.New("toy: the context carries a transaction of another database")
+	}
+	return tx, nil
+}
+
+func (h *toyHandle) InTransaction(ctx context.Context) bool {
+	tx, err := h.carried(ctx)
+	return tx != nil && err == nil
+}
+
+func (h *toyHandle) OnEnd(ctx context.Context, f func(committed bool)) {
+	tx, _ := h.carried(ctx)
+	tx.onEnd = append(tx.onEnd, f)
+}
+
+func (h *toyHandle) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
+	if tx, err := h.carried(ctx); err != nil {
+		return err
+	} else if tx != nil {
+		return fn(ctx)
+	}
+	return h.run(ctx, true, func(tx *toyTx) error { return fn(context.WithValue(ctx, toyKey{}, tx)) })
+}
+
+// within runs f in the transaction of ctx, or in one of its own.
+func (h *toyHandle) within(ctx context.Context, kind string, f func(tx *toyTx) error) error {
+	tx, err := h.carried(ctx)
+	if err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		return fmt.Errorf("toy: %w", err)
+	}
+	if tx == nil {
+		return h.run(ctx, false, f)
+	}
+	h.db.mu.Lock()
+	if _, ok := tx.since[kind]; !ok {
+		tx.since[kind] = h.db.sequence
+	}
+	h.db.mu.Unlock()
+	return f(tx)
+}
+
+func (h *toyHandle) run(ctx context.Context, explicit bool, f func(tx *toyTx) error) error {
+	tx := &toyTx{h: h, explicit: explicit, state: make(map[string]any), since: make(map[string]int64)}
+	h.db.mu.Lock()
+	tx.since["begin"] = h.db.sequence
+	h.db.open[tx] = true
+	h.db.begun(tx)
+	h.db.mu.Unlock()
+	defer tx.end(false)
+	if h.db.oneWriter {
+		if err := tx.lock(ctx, "writer"); err != nil {
+			return err
+		}
+	}
+	if err := f(tx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil && explicit {
+		return fmt.Errorf("toy: %w", err)
+	}
+	tx.end(true)
+	return nil
+}
+
+// lock waits until no other open transaction has one of these locks. Taking them in order keeps commits from waiting for
+// each other in a circle.
+func (tx *toyTx) lock(ctx context.Context, names ...string) error {
+	slices.Sort(names)
+	db := tx.h.db
+	for _, name := range names {
+		for {
+			db.mu.Lock()
+			owner, unlocked := db.locks[name], db.unlocked
+			if owner == nil {
+				db.locks[name] = tx
+				tx.locks = append(tx.locks, name)
+			}
+			db.mu.Unlock()
+			if owner == nil || owner == tx {
+				break
+			}
+			select {
+			case <-unlocked:
+			case <-ctx.Done():
+				return fmt.Errorf("toy: %w", ctx.Err())
+			}
+		}
+	}
+	return nil
+}
+
+func (tx *toyTx) end(commit bool) {
+	db := tx.h.db
+	db.mu.Lock()
+	if tx.ended {
+		db.mu.Unlock()
+		return
+	}
+	tx.ended = true
+	if commit {
+		tx.publish()
+	}
+	delete(db.open, tx)
+	for _, name := range tx.locks {
+		delete(db.locks, name)
+	}
+	close(db.unlocked)
+	db.unlocked = make(chan struct{})
+	// A rollback may uncover what others committed behind it.
+	for w := range db.watchers {
+		w.hear(tx)
+	}
+	db.mu.Unlock()
+	for _, f := range tx.onEnd {
+		f(commit)
+	}
+}
+
+func (tx *toyTx) publish() {
+	db := tx.h.db
+	for _, r := range tx.pending {
+		db.streams[r.Stream] = append(db.streams[r.Stream], r)
+		db.ids[r.ID] = r
+	}
+	db.log = append(db.log, tx.pending...)
+	slices.SortFunc(db.log, func(a, b driver.Record) int { return cmp.Compare(a.Position, b.Position) })
+	for key, v := range tx.state {
+		db.state[key] = v
+	}
+}
+
+func (h *toyHandle) Commit(ctx context.Context, writes []driver.Write) (receipts []driver.Receipt, err error) {
+	fails, before := h.db.cutOff()
+	if fails && before {
+		return nil, fmt.Errorf("toy: %w before the commit", driver.ErrUnavailable)
+	}
+	err = h.within(ctx, "commit", func(tx *toyTx) (err error) {
+		receipts, err = tx.write(ctx, writes)
+		return err
+	})
+	if fails && err == nil {
+		return nil, fmt.Errorf("toy: %w after the commit", driver.ErrUnavailable)
+	}
+	return receipts, err
+}
+
+func (tx *toyTx) write(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	if err := tx.lock(ctx, lockNames(writes)...); err != nil {
+		return nil, err
+	}
+	tx.h.db.mu.Lock()
+	defer tx.h.db.mu.Unlock()
+	if stored := tx.stored(writes); stored != nil {
+		return nil, &driver.DuplicateError{Stored: stored}
+	}
+	for _, w := range writes {
+		if actual := tx.version(w.Stream); !w.Expected.Met(actual) {
+			return nil, &driver.ConflictError{Stream: w.Stream, Actual: actual}
+		}
+	}
+	receipts := make([]driver.Receipt, len(writes))
+	for i, w := range writes {
+		receipts[i] = tx.append(w)
+	}
+	return receipts, nil
+}
+
+func lockNames(writes []driver.Write) []string {
+	var names []string
+	for _, w := range writes {
+		names = append(names, fmt.Sprintf("stream %q", w.Stream))
+		for _, e := range w.Events {
+			names = append(names, e.ID.String())
+		}
+	}
+	return names
+}
+
+// stored returns the records, the transaction's own included, that have one of the writes' ids.
+func (tx *toyTx) stored(writes []driver.Write) []driver.Record {
+	own := make(map[uuid.UUID]driver.Record)
+	for _, r := range tx.pending {
+		own[r.ID] = r
+	}
+	var stored []driver.Record
+	for _, w := range writes {
+		for _, e := range w.Events {
+			if r, ok := own[e.ID]; ok {
+				stored = append(stored, cloned(r))
+			} else if r, ok := tx.h.db.ids[e.ID]; ok {
+				stored = append(stored, cloned(r))
+			}
+		}
+	}
+	slices.SortFunc(stored, func(a, b driver.Record) int { return cmp.Compare(a.Position, b.Position) })
+	return stored
+}
+
+func (tx *toyTx) version(stream driver.StreamID) int64 {
+	return int64(len(tx.h.db.streams[stream]) + len(tx.pendingOf(stream)))
+}
+
+func (tx *toyTx) pendingOf(stream driver.StreamID) []driver.Record {
+	var records []driver.Record
+	for _, r := range tx.pending {
+		if r.Stream == stream {
+			records = append(records, r)
+		}
+	}
+	return records
+}
+
+func (tx *toyTx) append(w driver.Write) driver.Receipt {
+	version, position, size := tx.version(w.Stream), int64(0), len(w.Events)
+	for _, e := range w.Events {
+		version, position = version+1, tx.position()
+		r := driver.Record{Position: position, Version: version, Stream: w.Stream, AppendSize: size, Event: e}
+		tx.pending = append(tx.pending, cloned(r))
+		size = 0
+	}
+	return driver.Receipt{Version: version, Position: position}
+}
+
+func (tx *toyTx) position() int64 {
+	if reserved := tx.reserved; reserved > 0 {
+		tx.reserved = 0
+		return reserved
+	}
+	tx.h.db.sequence++
+	return tx.h.db.sequence
+}
+
+// keep changes a part of the state: f is given what is there and returns what is to be there.
+func (h *toyHandle) keep(ctx context.Context, kind, key string, f func(now any) (any, error)) error {
+	return h.within(ctx, kind, func(tx *toyTx) error {
+		if err := tx.lock(ctx, key); err != nil {
+			return err
+		}
+		h.db.mu.Lock()
+		defer h.db.mu.Unlock()
+		v, err := f(h.db.kept(tx, key))
+		if err == nil {
+			tx.state[key] = v
+		}
+		return err
+	})
+}
+
+func (db *toy) kept(tx *toyTx, key string) any {
+	if tx != nil && tx.state[key] != nil {
+		return tx.state[key]
+	}
+	return db.state[key]
+}
+
+// recall returns a part of the state as the transaction of ctx sees it.
+func (h *toyHandle) recall(ctx context.Context, key string) (any, error) {
+	tx, err := h.carried(ctx)
+	if err == nil {
+		err = ctx.Err()
+	}
+	h.db.mu.Lock()
+	defer h.db.mu.Unlock()
+	return h.db.kept(tx, key), err
+}
+
+func (h *toyHandle) SaveSnapshot(ctx context.Context, s driver.Snapshot) error {
+	s.Data = bytes.Clone(s.Data)
+	return h.keep(ctx, "snapshot", fmt.Sprintf("snapshot %q", s.Stream), func(now any) (any, error) {
+		if newer, ok := now.(driver.Snapshot); ok && newer.Version > s.Version {
+			return newer, nil
+		}
+		return s, nil
+	})
+}
+
+func (h *toyHandle) LoadSnapshot(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error) {
+	v, err := h.recall(ctx, fmt.Sprintf("snapshot %q", stream))
+	s, ok := v.(driver.Snapshot)
+	s.Data = bytes.Clone(s.Data)
+	return s, ok && err == nil, err
+}
+
+func (h *toyHandle) SaveCheckpoint(ctx context.Context, name string, from, to int64, _ time.Time) error {
+	return h.keep(ctx, "checkpoint", fmt.Sprintf("checkpoint %q", name), func(now any) (any, error) {
+		if position, _ := now.(int64); position != from {
+			return nil, driver.ErrCheckpointMoved
+		}
+		return to, nil
+	})
+}
+
+func (h *toyHandle) LoadCheckpoint(ctx context.Context, name string) (int64, error) {
+	v, err := h.recall(ctx, fmt.Sprintf("checkpoint %q", name))
+	position, _ := v.(int64)
+	return position, err
+}
+
+// toyWatcher is a Watch under way.
+type toyWatcher struct {
+	hears func(tx *toyTx) bool
+	news  chan struct{}
+}
+
+func (w *toyWatcher) hear(tx *toyTx) {
+	if !w.hears(tx) {
+		return
+	}
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+func (h *toyHandle) Watch(ctx context.Context, wake func()) error {
+	return h.watch(ctx, wake, func(*toyTx) bool { return true })
+}
+
+// watch hears of the transactions that hears is true of.
+func (h *toyHandle) watch(ctx context.Context, wake func(), hears func(tx *toyTx) bool) error {
+	w := &toyWatcher{hears: hears, news: make(chan struct{}, 1)}
+	h.db.mu.Lock()
+	h.db.watchers[w] = true
+	h.db.mu.Unlock()
+	defer func() {
+		h.db.mu.Lock()
+		defer h.db.mu.Unlock()
+		delete(h.db.watchers, w)
+	}()
+	wake()
+	for {
+		select {
+		case <-w.news:
+			wake()
+		case <-ctx.Done():
+			return fmt.Errorf("toy: %w", ctx.Err())
+		}
+	}
+}
