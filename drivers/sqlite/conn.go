@@ -33,7 +33,7 @@ var errRolledBack = errors.New("sqlite has rolled back this transaction after an
 
 // BeginTx takes the write lock.
 func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, error) {
-	if err := c.lock(ctx, "BEGIN IMMEDIATE"); err != nil {
+	if _, err := c.lockExec(ctx, "BEGIN IMMEDIATE", nil); err != nil {
 		return nil, err
 	}
 	c.begun = true
@@ -97,13 +97,8 @@ func (c *conn) enter(ctx context.Context) (context.Context, error) {
 	}
 }
 
-// lock runs a statement that takes the write lock, and nothing but that statement. Until it has the lock it ends with
-// ctx; then it runs to its end.
-func (c *conn) lock(ctx context.Context, query string, args ...driver.NamedValue) error {
-	_, err := c.lockExec(ctx, query, args)
-	return err
-}
-
+// lockExec runs a statement that takes the write lock, and nothing but that statement. Until it has the lock it ends
+// with ctx; then it runs to its end.
 func (c *conn) lockExec(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
 	if err := c.wait(nap); err != nil {
 		return nil, err

@@ -27,8 +27,13 @@ func (e *lockedError) Error() string {
 // Unwrap implements errors.Is and errors.As.
 func (e *lockedError) Unwrap() []error { return []error{driver.ErrUnavailable, e.err} }
 
-// heldError says that another transaction of this process has kept the writer.
-type heldError struct{ patience time.Duration }
+// heldError says that another transaction of this process has kept the writer. To one who wants to begin a transaction
+// it is a driver.ErrUnavailable, after which trying again may help. Elsewhere it is not, so that nobody who waits for his
+// own transaction does it over and over.
+type heldError struct {
+	patience time.Duration
+	kind     error // driver.ErrUnavailable or nil
+}
 
 // Error implements error.
 func (e *heldError) Error() string {
@@ -37,7 +42,7 @@ func (e *heldError) Error() string {
 }
 
 // Unwrap implements errors.Is.
-func (e *heldError) Unwrap() error { return driver.ErrUnavailable }
+func (e *heldError) Unwrap() error { return e.kind }
 
 // fault is what a result code of SQLite means to the caller. It keeps SQLite's own error.
 type fault struct {

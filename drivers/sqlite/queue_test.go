@@ -41,6 +41,9 @@ func TestQueue(t *testing.T) {
 			require.NoError(t, q.enter(t.Context()))
 		})
 	})
+}
+
+func TestQueuePatience(t *testing.T) {
 	t.Run("gives up on a holder who stays", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			q := queue{patience: 5 * time.Second}

@@ -1,6 +1,7 @@
 package sqlite
 
 import (
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"time"
@@ -12,37 +13,49 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// recordColumns are what scanRecord reads.
 const recordColumns = `global_position, version, stream_type, stream_id, append_size, id, event_type, schema_version,
 	content_type, created_at, tags, metadata, event_data`
 
-// scanRecord reads the current row. Types that don't fit and texts that don't parse are errors: a damaged row must not
-// pass for an event.
-func scanRecord(rows *sqlx.Rows) (r driver.Record, err error) {
-	var id string
-	var createdAt int64
-	var tags []byte
-	err = rows.Scan(&r.Position, &r.Version, &r.Stream.Type, &r.Stream.ID, &r.AppendSize, &id, &r.Type, &r.Schema,
-		&r.ContentType, &createdAt, &tags, &r.Metadata, &r.Data)
-	if err != nil {
-		return r, err
+// scanner reads rows of recordColumns. It is made once for a page.
+type scanner struct {
+	record    driver.Record
+	id, tags  sql.RawBytes
+	createdAt int64
+	targets   []any
+}
+
+func newScanner() *scanner {
+	s := new(scanner)
+	r := &s.record
+	s.targets = []any{&r.Position, &r.Version, &r.Stream.Type, &r.Stream.ID, &r.AppendSize, &s.id, &r.Type, &r.Schema,
+		&r.ContentType, &s.createdAt, &s.tags, &r.Metadata, &r.Data}
+	return s
+}
+
+// scan returns the current row. Types that don't fit and texts that don't parse are errors: a damaged row must not pass
+// for an event.
+func (s *scanner) scan(rows *sqlx.Rows) (driver.Record, error) {
+	if err := rows.Scan(s.targets...); err != nil {
+		return driver.Record{}, err
 	}
-	if r.ID, err = uuid.Parse(id); err != nil {
+	r := s.record
+	var err error
+	if r.ID, err = uuid.ParseBytes(s.id); err != nil {
 		return r, fmt.Errorf("the event at position %d has a damaged id: %w", r.Position, err)
 	}
-	if r.Tags, err = decodeTags(tags); err != nil {
+	if r.Tags, err = decodeTags(s.tags); err != nil {
 		return r, fmt.Errorf("the event at position %d has damaged tags: %w", r.Position, err)
 	}
-	r.RecordedAt = time.UnixMicro(createdAt).UTC()
+	r.RecordedAt = time.UnixMicro(s.createdAt).UTC()
 	return r, nil
 }
 
 // page reads records until one of the limits is reached, and reports whether one was.
 func page(rows *sqlx.Rows, limit, maxBytes int) (records []driver.Record, full bool, err error) {
 	defer rows.Close()
-	bytes := 0
+	s, bytes := newScanner(), 0
 	for !full && rows.Next() {
-		r, err := scanRecord(rows)
+		r, err := s.scan(rows)
 		if err != nil {
 			return nil, false, err
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-sqlite3"
 
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 // writer is the pool of the one connection that writes, with a queue in front of it. The queue is fair, where the pool
@@ -58,8 +59,12 @@ func (w *writer) Driver() sqldriver.Driver { return w }
 // BeginTxx implements sqltx.Beginner.
 func (w *writer) BeginTxx(ctx context.Context, _ *sqlx.DB) (*sqlx.Tx, func(), error) {
 	c, release, err := w.acquire(ctx)
+	var held *heldError
+	if errors.As(err, &held) {
+		held.kind = driver.ErrUnavailable
+	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: %w", w.file, err)
+		return nil, nil, fmt.Errorf("%s: %w", w.file, explained(ctx, err))
 	}
 	tx, err := c.BeginTxx(ctx, nil)
 	if err != nil {
@@ -96,7 +101,7 @@ func (w *writer) release(c *sqlx.Conn) {
 
 func (w *writer) heldError(err error) error {
 	if errors.Is(err, errHeld) {
-		return &heldError{w.patience}
+		return &heldError{patience: w.patience}
 	}
 	return err
 }

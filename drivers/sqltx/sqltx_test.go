@@ -65,6 +65,9 @@ func TestIn(t *testing.T) {
 		require.ErrorIs(t, err, sqltx.ErrOtherDatabase)
 		require.Zero(t, count(t, other))
 	})
+}
+
+func TestInEnds(t *testing.T) {
 	t.Run("rolls back when the context ends before the commit", func(t *testing.T) {
 		db := open(t)
 		ctx, cancel := context.WithCancel(t.Context())

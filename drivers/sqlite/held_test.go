@@ -1,0 +1,113 @@
+package sqlite_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/drivers/sqlite"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+func TestHeldWriter(t *testing.T) {
+	const says = "the writer connection has been held by another transaction for 50ms: inside a projection handler or " +
+		"sqltx.In, pass on the context you were given"
+	each(t, &sqlite.Options{BusyTimeout: 50 * time.Millisecond}, func(t *testing.T, s *sqlite.Store) {
+		fresh := t.Context()
+		for name, call := range map[string]func() error{
+			"an append": func() error {
+				_, err := s.Commit(fresh, []driver.Write{appends(order("1"), driver.Any, 1)})
+				return err
+			},
+			"a snapshot":   func() error { return s.SaveSnapshot(fresh, driver.Snapshot{Stream: order("1")}) },
+			"a checkpoint": func() error { return s.SaveCheckpoint(fresh, "orders", 0, 1, time.Now()) },
+			"Transact":     func() error { return s.Transact(fresh, func(context.Context) error { return nil }) },
+		} {
+			t.Run("says what is wrong with "+name+" that uses a fresh context inside a transaction", func(t *testing.T) {
+				require.NoError(t, in(t.Context(), s, func(context.Context) error {
+					err := call()
+					require.ErrorContains(t, err, says)
+					require.Equal(t, name == "Transact", errors.Is(err, driver.ErrUnavailable), "to be tried again")
+					return nil
+				}))
+				require.NoError(t, call(), "the writer is free again")
+				require.NoError(t, s.SaveCheckpoint(fresh, "orders", first(s.LoadCheckpoint(fresh, "orders")), 0, time.Now()))
+			})
+		}
+		t.Run("says it as well to one who waits for a transaction that was begun without sqltx", func(t *testing.T) {
+			tx := s.DB().MustBegin()
+			defer func() { require.NoError(t, tx.Rollback()) }()
+			_, err := s.Commit(fresh, []driver.Write{appends(order("1"), driver.Any, 1)})
+			require.ErrorContains(t, err, says)
+		})
+		t.Run("ends the wait with the context", func(t *testing.T) {
+			require.NoError(t, in(t.Context(), s, func(context.Context) error {
+				ctx, cancel := context.WithTimeout(fresh, time.Millisecond)
+				defer cancel()
+				_, err := s.Commit(ctx, []driver.Write{appends(order("1"), driver.Any, 1)})
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				require.NotErrorIs(t, err, driver.ErrUnavailable)
+				return nil
+			}))
+		})
+	})
+	t.Run("does not keep readers of a file waiting", func(t *testing.T) {
+		s := open(t, inFile(t), nil)
+		commit(t, t.Context(), s, appends(order("1"), driver.NoStream, 1))
+		require.NoError(t, in(t.Context(), s, func(ctx context.Context) error {
+			commit(t, ctx, s, appends(order("1"), 1, 1))
+			require.Len(t, readStream(t, t.Context(), s, order("1")), 1)
+			require.Len(t, readAll(t, t.Context(), s, 0).Records, 1)
+			return nil
+		}))
+	})
+	t.Run("tells a reader in memory what it waits for", func(t *testing.T) {
+		s := open(t, ":memory:", &sqlite.Options{BusyTimeout: 50 * time.Millisecond})
+		require.NoError(t, in(t.Context(), s, func(context.Context) error {
+			_, err := s.ReadAll(t.Context(), driver.AllQuery{Limit: 1, MaxBytes: 1})
+			require.ErrorContains(t, err, says)
+			return nil
+		}))
+	})
+}
+
+func first(position int64, _ error) int64 { return position }
+
+func TestLockedFile(t *testing.T) {
+	path := inFile(t)
+	other := open(t, path, nil)
+	calls := map[string]func(ctx context.Context, s *sqlite.Store) error{
+		"an append": func(ctx context.Context, s *sqlite.Store) error {
+			_, err := s.Commit(ctx, []driver.Write{appends(order("1"), driver.Any, 1)})
+			return err
+		},
+		"a transaction": func(ctx context.Context, s *sqlite.Store) error {
+			return in(ctx, s, func(context.Context) error { return nil })
+		},
+	}
+	for name, call := range calls {
+		t.Run("is told to "+name+" that waits in vain for another process", func(t *testing.T) {
+			s := open(t, path, &sqlite.Options{BusyTimeout: 50 * time.Millisecond})
+			require.NoError(t, in(t.Context(), other, func(context.Context) error {
+				err := call(t.Context(), s)
+				require.ErrorIs(t, err, driver.ErrUnavailable)
+				require.ErrorContains(t, err, "another process has held the write lock for 50ms")
+				require.ErrorContains(t, err, path)
+				return nil
+			}))
+			require.NoError(t, call(t.Context(), s))
+		})
+		t.Run("does not keep "+name+" beyond its context", func(t *testing.T) {
+			s := open(t, path, &sqlite.Options{BusyTimeout: time.Hour})
+			require.NoError(t, in(t.Context(), other, func(context.Context) error {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				defer cancel()
+				require.ErrorIs(t, call(ctx, s), context.DeadlineExceeded)
+				return nil
+			}))
+		})
+	}
+}
