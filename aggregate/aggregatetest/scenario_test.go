@@ -20,14 +20,12 @@ type (
 		Quantity int    `json:"quantity"`
 	}
 	noted  struct{ text string }
-	linked struct{ To *noted }
 	hooked struct{ Hook func() }
 )
 
 func (opened) cartEvent() {}
 func (added) cartEvent()  {}
 func (noted) cartEvent()  {}
-func (linked) cartEvent() {}
 func (hooked) cartEvent() {}
 
 type cart struct {
