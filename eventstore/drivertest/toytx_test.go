@@ -16,15 +16,16 @@ import (
 
 // toyTx is a transaction of a toy. All its fields are guarded by the toy's mutex.
 type toyTx struct {
-	h        *toyHandle
-	explicit bool // by Transact
-	pending  []driver.Record
-	state    map[string]any
-	locks    []string
-	onEnd    []func(committed bool)
-	ended    bool
-	reserved int64            // a position that was taken before it was needed; 0 for none
-	since    map[string]int64 // the sequence when a kind of call was first made
+	h         *toyHandle
+	explicit  bool // by Transact
+	pending   []driver.Record
+	state     map[string]any
+	locks     []string
+	onEnd     []func(committed bool)
+	ended     bool
+	committed bool
+	reserved  int64            // a position that was taken before it was needed; 0 for none
+	since     map[string]int64 // the sequence when a kind of call was first made
 }
 
 type toyKey struct{}
@@ -134,7 +135,7 @@ func (tx *toyTx) end(commit bool) {
 		db.mu.Unlock()
 		return
 	}
-	tx.ended = true
+	tx.ended, tx.committed = true, commit
 	if commit {
 		tx.publish()
 	}

@@ -268,6 +268,7 @@ func usableAfterDuplicate(p *probe) {
 	_, err := tx.tryCommit(write(named("a"), 1, event("noted"), before[0]))
 	p.duplicate(err, stored, "append inside a transaction an event that is stored")
 	_, err = tx.tryCommit(write(named("b"), driver.NoStream, inside...))
+	p.that(storedIn(err) != nil, "append inside a transaction what it has appended: want a *driver.DuplicateError, got %s", brief(err))
 	p.sameEvents(inside, storedIn(err), "the DuplicateError for events that the same transaction appended")
 	tx.append(named("a"), 1, events(1)...)
 	tx.append(named("b"), 2, events(1)...)

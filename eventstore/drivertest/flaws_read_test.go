@@ -1,0 +1,188 @@
+package drivertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+func readFlaws() []flaw {
+	return slices.Concat(pageFlaws(), staleFlaws(), filterFlaws())
+}
+
+func pageFlaws() []flaw {
+	return []flaw{
+		{name: "it turns a page around instead of reading backward", catches: []catch{
+			{"R1/every combination on a short stream", "backward true"},
+		}, spoil: func(b *broken) {
+			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+				backward := q.Backward
+				q.Backward = false
+				page, err := b.toyHandle.ReadStream(ctx, q)
+				if backward {
+					slices.Reverse(page)
+				}
+				return page, err
+			}
+		}},
+		{name: "it ignores MaxBytes", catches: []catch{{"R1/a page ends with the record that fills MaxBytes", "want 1 records, got 7"}},
+			spoil: func(b *broken) {
+				b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+					q.MaxBytes = 1 << 30
+					return b.toyHandle.ReadStream(ctx, q)
+				}
+			}},
+		{name: "its pages are shorter than the caller's", catches: []catch{{"R1/across page borders", "versions read with"}},
+			spoil: func(b *broken) {
+				b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+					q.Limit = min(q.Limit, 100)
+					return b.toyHandle.ReadStream(ctx, q)
+				}
+			}},
+		{name: "a missing stream is an error", catches: []catch{{"R2/a missing stream is an empty page", "no rows in result set"}},
+			spoil: func(b *broken) {
+				b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+					page, err := b.toyHandle.ReadStream(ctx, q)
+					if len(page) == 0 && err == nil {
+						err = errors.New("sql: no rows in result set")
+					}
+					return page, err
+				}
+			}},
+		{name: "it reads all and cuts that", catches: []catch{
+			{"R5/a small page of a long stream and log costs no more than itself", "a page of 10 events of a stream of 3 MB costs"},
+		}, spoil: func(b *broken) {
+			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+				limit := q.Limit
+				q.Limit = 1 << 30
+				page, err := b.toyHandle.ReadStream(ctx, q)
+				return page[:min(limit, len(page))], err
+			}
+		}},
+		{name: "it scans the log into memory", catches: []catch{
+			{"R5/a small page of a long stream and log costs no more than itself", "a page of 10 events of a log of 3 MB costs"},
+		}, spoil: func(b *broken) {
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				if _, err := b.toyHandle.ReadAll(ctx, driver.AllQuery{Limit: 1 << 30, MaxBytes: 1 << 30}); err != nil {
+					return driver.Page{}, err
+				}
+				return b.toyHandle.ReadAll(ctx, q)
+			}
+		}},
+	}
+}
+
+// remembered keeps the last page of each stream.
+type remembered struct {
+	mu    sync.Mutex
+	pages map[string][]driver.Record
+}
+
+func (r *remembered) get(q driver.StreamQuery) ([]driver.Record, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	page, ok := r.pages[fmt.Sprint(q)]
+	return page, ok
+}
+
+func (r *remembered) put(q driver.StreamQuery, page []driver.Record) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pages[fmt.Sprint(q)] = page
+}
+
+func staleFlaws() []flaw {
+	return []flaw{
+		{name: "it answers a query twice from what it read once", catches: []catch{
+			{"R6/through the same handle", "events in the stream after append 2 returned"},
+			{"R6/many writers and readers at once", "returned, a read finds"},
+		}, spoil: func(b *broken) {
+			cache := remembered{pages: make(map[string][]driver.Record)}
+			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+				if page, ok := cache.get(q); ok && page != nil {
+					cache.put(q, nil)
+					return page, nil
+				}
+				page, err := b.toyHandle.ReadStream(ctx, q)
+				cache.put(q, page)
+				return page, err
+			}
+		}},
+		{name: "it forgets what it read at its own commits only", catches: []catch{
+			{"R6/through another handle", "events in the stream after append 2 returned"},
+		}, spoil: func(b *broken) {
+			cache := remembered{pages: make(map[string][]driver.Record)}
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				cache = remembered{pages: make(map[string][]driver.Record)}
+				return b.toyHandle.Commit(ctx, writes)
+			}
+			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+				if page, ok := cache.get(q); ok {
+					return page, nil
+				}
+				page, err := b.toyHandle.ReadStream(ctx, q)
+				cache.put(q, page)
+				return page, err
+			}
+		}},
+	}
+}
+
+func filterFlaws() []flaw {
+	return []flaw{
+		{name: "it advances only over what it hands out", catches: []catch{{"G5/every filter, limit and start", "it was not cut"}},
+			spoil: func(b *broken) {
+				b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+					page, err := b.toyHandle.ReadAll(ctx, q)
+					page.Next = q.After
+					for _, r := range page.Records {
+						page.Next = r.Position
+					}
+					return page, err
+				}
+			}},
+		{name: "it ignores stream types where there are types", catches: []catch{{"G5/every filter, limit and start", "want"}},
+			spoil: func(b *broken) {
+				b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+					if len(q.Types) > 0 {
+						q.StreamTypes = nil
+					}
+					return b.toyHandle.ReadAll(ctx, q)
+				}
+			}},
+		{name: "its filters take upper and lower case for the same", catches: []catch{
+			{"G5/names are compared byte by byte", `types ["b"]`},
+		}, spoil: func(b *broken) {
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				for _, typ := range slices.Clone(q.Types) {
+					q.Types = append(q.Types, strings.ToUpper(typ))
+				}
+				return b.toyHandle.ReadAll(ctx, q)
+			}
+		}},
+		{name: "it goes back to the head", catches: []catch{{"G5/after the head, and no record at all", "but Next is"}},
+			spoil: func(b *broken) {
+				b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+					page, err := b.toyHandle.ReadAll(ctx, q)
+					page.Next = min(page.Next, page.Head)
+					return page, err
+				}
+			}},
+		{name: "it advances without handing anything out", catches: []catch{
+			{"G5/after the head, and no record at all", "limit 0: want"},
+		}, spoil: func(b *broken) {
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				page, err := b.toyHandle.ReadAll(ctx, q)
+				if q.Limit == 0 {
+					page.Next = max(q.After, page.Head)
+				}
+				return page, err
+			}
+		}},
+	}
+}

@@ -1,0 +1,182 @@
+package drivertest_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// outside is ctx without its transaction.
+func outside(ctx context.Context) context.Context { return context.WithValue(ctx, toyKey{}, nil) }
+
+func transactionFlaws() []flaw {
+	return slices.Concat(apartFlaws(), outcomeFlaws(), poisonFlaws())
+}
+
+// apartFlaws leave a call out of the transaction.
+func apartFlaws() []flaw {
+	return []flaw{
+		{name: "its commits stay out of the transaction", catches: []catch{
+			{"T1/appends commit together", "before the transaction has ended"},
+			{"T1/appends are rolled back together", "before the transaction has ended"},
+		}, spoil: func(b *broken) {
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				return b.toyHandle.Commit(outside(ctx), writes)
+			}
+		}},
+		{name: "its snapshots stay out of the transaction", catches: []catch{
+			{"T1/snapshots and checkpoints commit with the appends", "the snapshot is there before"},
+			{"T1/snapshots and checkpoints are rolled back with the appends", "the snapshot is there before"},
+		}, spoil: func(b *broken) {
+			b.saveSnapshot = func(ctx context.Context, s driver.Snapshot) error {
+				return b.toyHandle.SaveSnapshot(outside(ctx), s)
+			}
+		}},
+		{name: "its checkpoints stay out of the transaction", catches: []catch{
+			{"T1/snapshots and checkpoints commit with the appends", "checkpoint before the transaction has ended"},
+			{"T1/snapshots and checkpoints are rolled back with the appends", "checkpoint before the transaction has ended"},
+		}, spoil: func(b *broken) {
+			b.saveCheckpoint = func(ctx context.Context, name string, from, to int64, at time.Time) error {
+				return b.toyHandle.SaveCheckpoint(outside(ctx), name, from, to, at)
+			}
+		}},
+		{name: "its reads stay out of the transaction", catches: []catch{{"T1/a transaction sees its own writes", "want 4, got 1"}},
+			spoil: func(b *broken) {
+				b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+					return b.toyHandle.ReadStream(outside(ctx), q)
+				}
+			}},
+		{name: "a transaction inside another is one of its own", catches: []catch{
+			{"T1/a transaction inside another joins it", "events in the log after it: want 0, got 1"},
+		}, spoil: func(b *broken) {
+			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+				return b.toyHandle.Transact(outside(ctx), fn)
+			}
+		}},
+		{name: "it overlooks another database's transaction", catches: []catch{
+			{"T1/a transaction of another database is refused", "Commit takes a context"},
+		}, spoil: func(b *broken) {
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				if _, err := b.carried(ctx); err != nil {
+					ctx = outside(ctx)
+				}
+				return b.toyHandle.Commit(ctx, writes)
+			}
+		}},
+	}
+}
+
+func outcomeFlaws() []flaw {
+	return []flaw{
+		{name: "it makes the function's error another one", catches: []catch{
+			{"T1/an error is returned as it is, and a panic passes", "its function returned"},
+		}, spoil: func(b *broken) {
+			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+				if err := b.toyHandle.Transact(ctx, fn); err != nil {
+					return fmt.Errorf("rolled back: %w", err)
+				}
+				return nil
+			}
+		}},
+		{name: "it swallows a panic", catches: []catch{
+			{"T1/an error is returned as it is, and a panic passes", "a panic in a transaction does not pass"},
+		}, spoil: func(b *broken) {
+			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) (err error) {
+				defer func() {
+					if r := recover(); r != nil {
+						err = fmt.Errorf("panic: %v", r)
+					}
+				}()
+				return b.toyHandle.Transact(ctx, fn)
+			}
+		}},
+		{name: "it tells the outcome before the end", catches: []catch{
+			{"T1/the outcome is told after the end", "outcomes told before the transaction has ended"},
+		}, spoil: func(b *broken) { b.onEnd = func(_ context.Context, f func(bool)) { f(true) } }},
+		{name: "it takes a rollback for a commit", catches: []catch{
+			{"T1/the outcome is told after the end", "outcomes told to two that asked: want [false false], got [true true]"},
+		}, spoil: func(b *broken) {
+			b.onEnd = func(ctx context.Context, f func(bool)) {
+				b.toyHandle.OnEnd(ctx, func(bool) { f(true) })
+			}
+		}},
+		{name: "it says nothing of a commit that came too late", catches: []catch{
+			{"T1/a context that ends inside the transaction", "Transact returns <nil>, and 0 of 1 events are stored"},
+		}, spoil: func(b *broken) {
+			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+				err := b.toyHandle.Transact(ctx, fn)
+				if ctx.Err() != nil {
+					return nil
+				}
+				return err
+			}
+		}},
+	}
+}
+
+// poisoned remembers the transactions that a failure has spoilt.
+type poisoned struct{ transactions sync.Map }
+
+// after spoils the transaction of ctx if the error is one that does so.
+func (p *poisoned) after(ctx context.Context, spoils bool) {
+	if tx := ctx.Value(toyKey{}); spoils && tx != nil {
+		p.transactions.Store(tx, true)
+	}
+}
+
+func (p *poisoned) err(ctx context.Context) error {
+	if _, ok := p.transactions.Load(ctx.Value(toyKey{})); ok {
+		return errors.New("ERROR 25P02: current transaction is aborted")
+	}
+	return nil
+}
+
+// poisonedBy has commits whose error is one of these spoil the transaction that they are part of.
+func poisonedBy(spoils func(err error) bool) func(b *broken) {
+	return func(b *broken) {
+		var p poisoned
+		b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+			if err := p.err(ctx); err != nil {
+				return nil, err
+			}
+			receipts, err := b.toyHandle.Commit(ctx, writes)
+			p.after(ctx, spoils(err))
+			return receipts, err
+		}
+	}
+}
+
+func isConflict(err error) bool {
+	var conflict *driver.ConflictError
+	return errors.As(err, &conflict)
+}
+
+func poisonFlaws() []flaw {
+	return []flaw{
+		{name: "a conflict spoils the transaction", spoil: poisonedBy(isConflict), catches: []catch{
+			{"T2/after a conflict", "current transaction is aborted"},
+		}},
+		{name: "a duplicate spoils the transaction", spoil: poisonedBy(func(err error) bool { return storedIn(err) != nil }),
+			catches: []catch{{"T2/after a duplicate", "current transaction is aborted"}}},
+		{name: "a snapshot that can't be saved spoils the transaction", catches: []catch{
+			{"S6/a failure leaves the transaction usable", "current transaction is aborted"},
+		}, spoil: func(b *broken) {
+			var p poisoned
+			b.saveSnapshot = func(ctx context.Context, s driver.Snapshot) error {
+				p.after(ctx, true)
+				return errors.New("invalid input syntax for type json")
+			}
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				if err := p.err(ctx); err != nil {
+					return nil, err
+				}
+				return b.toyHandle.Commit(ctx, writes)
+			}
+		}},
+	}
+}
