@@ -15,18 +15,17 @@ import (
 
 	"github.com/tidemark-go/tidemark/examples/order/order"
 	"github.com/tidemark-go/tidemark/examples/order/orderfile"
-	"github.com/tidemark-go/tidemark/examples/order/sales"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
 // importFile replays a file, with the projection running beside it, and accounts for every row.
-func (d *desk) importFile(ctx context.Context, c config, out, errOut io.Writer) error {
-	rows, err := readFile(c.file)
+func (d *desk) importFile(ctx context.Context, path string, out, errOut io.Writer) error {
+	rows, err := readFile(path)
 	if err != nil {
 		return err
 	}
 	invoices, total := orderfile.Invoices(rows), orderfile.Total(rows)
-	fmt.Fprintf(out, "%s: %s rows, %s invoices, %v pounds\n", c.file, order.Thousands(total.Rows),
+	fmt.Fprintf(out, "%s: %s rows, %s invoices, %v pounds\n", path, order.Thousands(total.Rows),
 		order.Thousands(len(invoices)), total.Amount)
 
 	var result orderfile.Result
@@ -34,13 +33,10 @@ func (d *desk) importFile(ctx context.Context, c config, out, errOut io.Writer) 
 		progress, began := newProgress(errOut, len(invoices)), time.Now()
 		result, err = orderfile.Import(ctx, d.orders, invoices, &orderfile.Options{Progress: progress.show})
 		progress.end()
-		fmt.Fprintf(out, "%s invoices in %v: %s a second\n", order.Thousands(result.Invoices),
-			time.Since(began).Round(time.Millisecond), perSecond(result.Invoices, began))
+		fmt.Fprintf(out, "%s of %s invoices in %v: %s a second\n", order.Thousands(result.Invoices),
+			order.Thousands(len(invoices)), time.Since(began).Round(time.Millisecond), perSecond(result.Invoices, began))
 		return err
 	})
-	if err != nil && ctx.Err() != nil {
-		return fmt.Errorf("interrupted after %d of %d invoices. %s", result.Invoices, len(invoices), c.howToGoOn())
-	}
 	if err != nil {
 		return err
 	}
@@ -58,13 +54,6 @@ func readFile(path string) ([]orderfile.Row, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return rows, nil
-}
-
-func (c config) howToGoOn() string {
-	if c.db == "" {
-		return "Nothing of it is kept: with -db PATH an import can be resumed"
-	}
-	return "They are stored: run the same command again to go on"
 }
 
 func perSecond(n int, since time.Time) string {
@@ -105,26 +94,4 @@ func some(lines []int) string {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	return text
-}
-
-// replay builds the read model again.
-func (d *desk) replay(ctx context.Context, out io.Writer) error {
-	before, err := sales.Total(ctx, d.db)
-	if err != nil {
-		return err
-	}
-	if err := sales.Reset(ctx, d.store); err != nil {
-		return err
-	}
-	began := time.Now()
-	if err := d.project(ctx, func(*projection.Runner) error { return nil }); err != nil {
-		return err
-	}
-	head, err := d.store.Head(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "The read model was thrown away at %v pounds and built again from %s events in %v: %s a second\n",
-		before, order.Thousands(head), time.Since(began).Round(time.Millisecond), perSecond(int(head), began))
-	return d.report(ctx, out)
 }

@@ -115,13 +115,24 @@ func (c config) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.dispatch(ctx, d, out, errOut), d.store.Close())
+	err = c.dispatch(ctx, d, out, errOut)
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("interrupted: %s", c.howToGoOn())
+	}
+	return errors.Join(err, d.store.Close())
+}
+
+func (c config) howToGoOn() string {
+	if c.db == "" {
+		return "nothing is kept of what was in memory; with -db PATH an import can be resumed"
+	}
+	return "what was done is stored; run the same command again to go on"
 }
 
 func (c config) dispatch(ctx context.Context, d *desk, out, errOut io.Writer) error {
 	switch {
 	case c.file != "":
-		return d.importFile(ctx, c, out, errOut)
+		return d.importFile(ctx, c.file, out, errOut)
 	case c.command == "show":
 		return d.show(ctx, c.args[0], out)
 	case c.command == "report":

@@ -88,7 +88,7 @@ func TestImportingAFile(t *testing.T) {
 	db := filepath.Join(t.TempDir(), "shop.db")
 	code, out, errOut := runOrder(t, "-db", db, "-import", sample)
 	require.Zero(t, code, errOut)
-	require.Contains(t, out, "testdata/orders.csv: 40 rows, 21 invoices, -353.751 pounds\n21 invoices in ")
+	require.Contains(t, out, "testdata/orders.csv: 40 rows, 21 invoices, -353.751 pounds\n21 of 21 invoices in ")
 	require.Contains(t, out, `
   rows     pounds
     32    690.879  recorded
@@ -190,14 +190,14 @@ func TestAnInterruptedImportGoesOn(t *testing.T) {
 
 func TestInterruptedImportsSayHowToGoOn(t *testing.T) {
 	for hint, args := range map[string][]string{
-		"They are stored: run the same command again to go on":          {"-db", filepath.Join(t.TempDir(), "shop.db"), "-import", sample},
-		"Nothing of it is kept: with -db PATH an import can be resumed": {"-import", sample},
+		"what was done is stored; run the same command again to go on":                  {"-db", filepath.Join(t.TempDir(), "shop.db"), "-import", sample},
+		"nothing is kept of what was in memory; with -db PATH an import can be resumed": {"-import", sample},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
 		var errOut bytes.Buffer
 		code := run(ctx, args, &interrupter{2, cancel}, &errOut) // the second line is the one with the rate
 		require.Equal(t, 1, code)
-		require.Contains(t, errOut.String(), "order: interrupted after 21 of 21 invoices. "+hint+"\n")
+		require.Contains(t, errOut.String(), "order: interrupted: "+hint+"\n")
 	}
 }
 

@@ -25,7 +25,7 @@ func newProgress(out io.Writer, total int) *progress {
 	if isTerminal(out) {
 		p.bar = progressbar.NewOptions(total, progressbar.OptionSetWriter(out), progressbar.OptionSetDescription("invoices"),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("invoices"),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+			progressbar.OptionThrottle(100*time.Millisecond))
 	}
 	return p
 }
@@ -50,9 +50,9 @@ func (p *progress) show(done int) {
 	}
 }
 
-// end leaves the line to what is printed next.
+// end takes the bar away.
 func (p *progress) end() {
 	if p.bar != nil {
-		_ = p.bar.Exit()
+		_ = p.bar.Clear()
 	}
 }

@@ -82,6 +82,9 @@ func (f *file) readHeader() error {
 	if err == io.EOF {
 		return errors.New("the file is empty: its first line should name the columns")
 	}
+	if errors.As(err, new(*csv.ParseError)) {
+		return fmt.Errorf("not a CSV file: %w", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -66,6 +66,7 @@ func TestAFileThatIsNotWhatItShouldBe(t *testing.T) {
 			"line 1: not the header of an order file: it lacks the columns UnitPrice, CustomerID, Country"},
 		"is of another kind": {"%PDF-1.7\n%\xe2\xe3\n", "line 1: not the header of an order file: it lacks the columns " +
 			"InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country"},
+		"is binary":             {"\x7fELF\x02\x01 \"", `not a CSV file: parse error on line 1, column 8: bare " in non-quoted-field`},
 		"names a column twice":  {"InvoiceNo, InvoiceNo\n", `line 1: the column "InvoiceNo" stands there twice`},
 		"has a short line":      {header + good + "600002,21071\n", "record on line 3: wrong number of fields"},
 		"has an open quote":     {header + good + `600002,"21071` + "\n", `line 3, column 15: extraneous or missing " in quoted-field`},
