@@ -64,7 +64,7 @@ func isSimple(writes []driver.Write) bool {
 	return len(writes) == 1 && len(writes[0].Events) == 1 && writes[0].Expected >= driver.NoStream
 }
 
-// commitSimple commits in one statement, in half the time that four take. If it is refused, the error does not tell why.
+// commitSimple commits in one statement instead of four. If it is refused, the error does not tell why.
 func commitSimple(ctx context.Context, c *sqlx.Conn, w *driver.Write) ([]driver.Receipt, error) {
 	version := int64(w.Expected) + 1
 	args, err := appendArgs(make([]any, 0, columns), w, 0, version)

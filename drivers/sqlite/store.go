@@ -2,7 +2,7 @@
 //
 // SQLite has one writer at a time. All that writes goes through one connection, whose pool [Store.DB] hands out, and
 // whoever wants it waits in line; a wait that goes nowhere ends with an error that says why. Reading has connections of
-// its own and never waits for a writer. Several processes may use one file.
+// its own and never waits for a writer, unless the database is in memory. Several processes may use one file.
 //
 // A caller's transaction, package sqltx, spans appends, snapshots, checkpoints and the caller's own tables in the same
 // file:
@@ -79,7 +79,7 @@ type Store struct {
 
 // Open opens the database in the file at path, creates it if there is none, and brings its tables up to date. Other
 // tables in it are left alone, so read models can live beside the events. The path ":memory:" opens a new private
-// database that ends with Close.
+// database that ends with Close. It has one connection, so there reading waits for an open transaction as writing does.
 //
 // A file that a later release has written is refused.
 func Open(ctx context.Context, path string, opts *Options) (*Store, error) {
