@@ -1,0 +1,190 @@
+package postgres_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/uuid"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/jmoiron/sqlx"
+
+	"github.com/tidemark-go/tidemark/drivers/postgres"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/eventstore/drivertest"
+	"github.com/tidemark-go/tidemark/internal/pgtest"
+)
+
+func TestConformanceWithPQ(t *testing.T) {
+	drivertest.Run(t, opener(pgtest.DSN(t), openPQ))
+}
+
+func TestConformanceWithPGX(t *testing.T) {
+	drivertest.Run(t, opener(pgtest.DSN(t), openPGX))
+}
+
+func TestConformanceUnprepared(t *testing.T) {
+	drivertest.Run(t, opener(pgtest.DSN(t), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
+		s, err := postgres.Open(ctx, dsn, &postgres.Options{Schema: schema, Unprepared: true})
+		return s, nothing, err
+	}))
+}
+
+func TestConformanceUnpreparedWithPGX(t *testing.T) {
+	drivertest.Run(t, opener(pgtest.DSN(t), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
+		return newPGX(ctx, with(dsn, "default_query_exec_mode", "exec"), &postgres.Options{Schema: schema, Unprepared: true, ListenDSN: dsn})
+	}))
+}
+
+// openStore opens a store on one schema. It also returns what is left to close after the store.
+type openStore func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error)
+
+func nothing() error { return nil }
+
+func openPQ(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
+	s, err := postgres.Open(ctx, dsn, &postgres.Options{Schema: schema})
+	return s, nothing, err
+}
+
+func openPGX(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
+	return newPGX(ctx, dsn, &postgres.Options{Schema: schema, ListenDSN: dsn})
+}
+
+func newPGX(ctx context.Context, dsn string, opts *postgres.Options) (driver.Store, func() error, error) {
+	db, err := sqlx.Open("pgx", dsn)
+	if err != nil {
+		return nil, nothing, err
+	}
+	db.SetMaxOpenConns(16)
+	db.SetMaxIdleConns(16)
+	s, err := postgres.New(db, opts)
+	if err == nil {
+		err = s.Migrate(ctx)
+	}
+	return s, db.Close, err
+}
+
+// opener gives each case a schema of its own in one database, so that the suite shows on the side that stores in one
+// database stay out of each other's way.
+func opener(dsn string, open openStore) drivertest.Opener {
+	return func(ctx context.Context) (*drivertest.Database, error) {
+		c := &caseDatabase{open: open, name: "case_" + strings.ReplaceAll(uuid.NewString(), "-", "")}
+		c.dsn = with(dsn, "application_name", c.name)
+		s, err := c.reopen(ctx)
+		return &drivertest.Database{
+			Store:      s,
+			Reopen:     c.reopen,
+			Restore:    c.restore,
+			Damage:     c.damage,
+			Disconnect: c.disconnect,
+			Remove:     c.remove,
+		}, err
+	}
+}
+
+type caseDatabase struct {
+	open      openStore
+	dsn, name string
+
+	mu      sync.Mutex
+	closers []func() error
+}
+
+func (c *caseDatabase) reopen(ctx context.Context) (driver.Store, error) { return c.openAt(ctx, c.dsn) }
+
+func (c *caseDatabase) openAt(ctx context.Context, dsn string) (driver.Store, error) {
+	s, done, err := c.open(ctx, dsn, c.name)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closers = append(c.closers, done)
+	return s, err
+}
+
+func (c *caseDatabase) remove() error {
+	var err error
+	for _, done := range c.closers {
+		err = errors.Join(err, done())
+	}
+	return errors.Join(err, execute(context.Background(), c.dsn, `DROP SCHEMA `+c.name+` CASCADE`))
+}
+
+func (c *caseDatabase) disconnect(ctx context.Context) error {
+	return execute(ctx, with(c.dsn, "application_name", "disconnect"),
+		`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '`+c.name+`'`)
+}
+
+func (c *caseDatabase) damage(ctx context.Context, stream driver.StreamID, version int64) error {
+	db, err := sqlx.Open("postgres", c.dsn)
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	_, err = db.ExecContext(ctx, `ALTER TABLE `+c.name+`.events DISABLE TRIGGER events_append_only;
+		ALTER TABLE `+c.name+`.events ALTER event_type DROP NOT NULL`)
+	if err == nil {
+		_, err = db.ExecContext(ctx, `UPDATE `+c.name+`.events SET event_type = NULL
+			WHERE stream_type = $1 AND stream_id = $2 AND version = $3`, stream.Type, stream.ID, version)
+	}
+	return err
+}
+
+// restore dumps the schema and restores it into a database of its own.
+func (c *caseDatabase) restore(ctx context.Context) (driver.Store, error) {
+	if err := execute(ctx, c.dsn, `CREATE DATABASE `+c.name); err != nil {
+		return nil, err
+	}
+	u, err := url.Parse(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	u.Path = "/" + c.name
+	c.closers = append(c.closers, func() error {
+		return execute(context.Background(), c.dsn, `DROP DATABASE `+c.name+` WITH (FORCE)`)
+	})
+	if err := dumpAndRestore(ctx, c.dsn, u.String(), c.name); err != nil {
+		return nil, err
+	}
+	return c.openAt(ctx, u.String())
+}
+
+func dumpAndRestore(ctx context.Context, from, to, schema string) error {
+	bin, err := pgtest.Find()
+	if err != nil {
+		return err
+	}
+	dump, err := exec.CommandContext(ctx, filepath.Join(bin, "pg_dump"), "--schema", schema, from).Output()
+	if err != nil {
+		return fmt.Errorf("pg_dump: %w", err)
+	}
+	psql := exec.CommandContext(ctx, filepath.Join(bin, "psql"), "--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", to)
+	psql.Stdin, psql.Stderr = bytes.NewReader(dump), os.Stderr
+	return psql.Run()
+}
+
+func with(dsn, key, value string) string {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		panic(err)
+	}
+	q := u.Query()
+	q.Set(key, value)
+	u.RawQuery = q.Encode()
+	return u.String()
+}
+
+func execute(ctx context.Context, dsn, statement string) error {
+	db, err := sqlx.Open("postgres", dsn)
+	if err != nil {
+		return err
+	}
+	_, err = db.ExecContext(ctx, statement)
+	return errors.Join(err, db.Close())
+}

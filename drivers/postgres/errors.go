@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	sqldriver "database/sql/driver"
+	"errors"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// failure is an error of the database with what was being done and what it means to the caller.
+type failure struct {
+	doing string
+	kind  error // the context's error, driver.ErrRace, driver.ErrUnavailable or nil
+	err   error
+}
+
+// Error implements error.
+func (f *failure) Error() string {
+	if f.kind == nil || errors.Is(f.err, f.kind) {
+		return "postgres: " + f.doing + ": " + f.err.Error()
+	}
+	return "postgres: " + f.doing + ": " + f.kind.Error() + ": " + f.err.Error()
+}
+
+// Unwrap implements errors.Is and errors.As.
+func (f *failure) Unwrap() []error {
+	if f.kind == nil {
+		return []error{f.err}
+	}
+	return []error{f.kind, f.err}
+}
+
+// failed says what was being done, and maps err to what it means.
+func failed(ctx context.Context, doing string, err error) error {
+	if err == nil {
+		return nil
+	}
+	f := &failure{doing: doing, err: err}
+	switch {
+	case answer(err):
+	case ctx.Err() != nil:
+		f.kind = ctx.Err()
+	default:
+		f.kind = meaning(err)
+	}
+	return f
+}
+
+// answer reports whether err is an answer rather than a failure.
+func answer(err error) bool {
+	var conflict *driver.ConflictError
+	var duplicate *driver.DuplicateError
+	return errors.As(err, &conflict) || errors.As(err, &duplicate) || errors.Is(err, driver.ErrCheckpointMoved)
+}
+
+// meaning maps an error of the database. lib/pq and pgx have error types of their own and the method SQLState in
+// common.
+func meaning(err error) error {
+	code := sqlState(err)
+	switch {
+	case isRace(code):
+		return driver.ErrRace
+	case isUnavailable(code), code == "" && isDisconnect(err):
+		return driver.ErrUnavailable
+	default:
+		return nil
+	}
+}
+
+func sqlState(err error) string {
+	var coded interface{ SQLState() string }
+	if errors.As(err, &coded) {
+		return coded.SQLState()
+	}
+	return ""
+}
+
+const uniqueViolation = "23505"
+
+// isRace reports that another transaction was in the way.
+func isRace(code string) bool {
+	switch code {
+	case "40001", // serialization_failure
+		"40P01", // deadlock_detected
+		"55P03": // lock_not_available
+		return true
+	}
+	return false
+}
+
+// isUnavailable reports that the server can't be reached, does not take us, or has ended the session.
+func isUnavailable(code string) bool {
+	switch code {
+	case "57P01", // admin_shutdown
+		"57P02", // crash_shutdown
+		"57P03", // cannot_connect_now
+		"57P05", // idle_session_timeout
+		"25P03", // idle_in_transaction_session_timeout
+		"53300": // too_many_connections
+		return true
+	}
+	return strings.HasPrefix(code, "08") // connection_exception
+}
+
+func isDisconnect(err error) bool {
+	for _, lost := range []error{sqldriver.ErrBadConn, sql.ErrConnDone, net.ErrClosed, io.EOF, io.ErrUnexpectedEOF} {
+		if errors.Is(err, lost) {
+			return true
+		}
+	}
+	var network net.Error
+	return errors.As(err, &network)
+}

@@ -1,0 +1,81 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"hash/fnv"
+	"maps"
+	"slices"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// Two appends to one stream can't both succeed: the unique index on version lets one of them through, and the other has
+// lost a race. The index alone does not do where
+//
+//   - a write only checks its stream: it stores nothing that could stand in another writer's way;
+//   - many writers want the same stream: one wins, and all others have worked for nothing.
+//
+// So every append takes a shared advisory lock on its streams, which costs next to nothing, and these two take an
+// exclusive one, in a statement of its own, so that what comes after it sees what the others have done. Nobody waits for
+// an exclusive lock on a stream that he has nothing to do with, save for a hash that collides.
+//
+// A stream's lock is keyed by the oid of the events table and a hash of its name. The server keeps locks in shared
+// memory of a fixed size, some 6,400 with default settings, so a transaction that may touch any number of streams,
+// which is a caller's or one of more than maxFine streams, takes coarse locks instead: there are 256 of them for all
+// streams. Writes that only check take both.
+
+const maxFine = 64
+
+// guards are the stream locks of a commit, sorted and unique, so that transactions take them in one order.
+type guards struct {
+	shared    []int32
+	exclusive []int32
+}
+
+func guardsFor(writes []driver.Write, inTx bool) guards {
+	shared, exclusive := make(map[int32]bool, len(writes)), make(map[int32]bool)
+	checks := checksBesides(writes, inTx)
+	for i := range writes {
+		w := &writes[i]
+		fine, coarse := guardKeys(w.Stream)
+		if checks || w.Contended {
+			exclusive[fine] = true
+		}
+		switch {
+		case len(w.Events) == 0 && checks:
+			exclusive[coarse] = true
+		case inTx || len(writes) > maxFine:
+			shared[coarse] = true
+		default:
+			shared[fine] = true
+		}
+	}
+	return guards{shared: slices.Sorted(maps.Keys(shared)), exclusive: slices.Sorted(maps.Keys(exclusive))}
+}
+
+// checksBesides reports whether a stream is only checked while something else is stored. A check alone is over when it
+// has looked.
+func checksBesides(writes []driver.Write, inTx bool) bool {
+	checks := slices.ContainsFunc(writes, func(w driver.Write) bool { return len(w.Events) == 0 })
+	return checks && (inTx || len(writes) > 1)
+}
+
+// guardKeys returns two keys that never meet: a fine one is negative, a coarse one is not.
+func guardKeys(stream driver.StreamID) (fine, coarse int32) {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(stream.Type + "\x00" + stream.ID)) // a hash does not fail
+	sum := h.Sum32()
+	return int32(sum | 1<<31), int32(sum & 255)
+}
+
+const lockStreams = `SELECT count(pg_advisory_xact_lock({events}::oid::integer, g.key)::text)
+FROM unnest($1::integer[]) AS g (key)`
+
+// lock takes exclusive locks.
+func (c conn) lock(ctx context.Context, keys []int32) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	return c.each(ctx, c.store.sql.lockStreams, func(*sql.Rows) error { return nil }, integers(keys))
+}

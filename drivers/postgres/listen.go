@@ -1,0 +1,163 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// ear listens for the notifications of other processes on a connection of its own, until it is closed or the connection
+// is lost.
+type ear struct {
+	news      *news
+	users     int // guarded by news.mu
+	cancel    context.CancelFunc
+	listening chan struct{} // closed once it hears
+	ended     chan struct{} // closed when it does not any more, for the reason err
+	err       error
+}
+
+const (
+	pingInterval = 30 * time.Second // finds out that a silent connection is dead
+	pingPatience = 10 * time.Second
+)
+
+func openEar(n *news) *ear {
+	ctx, cancel := context.WithCancel(context.Background())
+	e := &ear{news: n, cancel: cancel, listening: make(chan struct{}), ended: make(chan struct{})}
+	go func() {
+		defer close(e.ended)
+		defer cancel()
+		e.err = e.listen(ctx, cancel)
+	}()
+	return e
+}
+
+func (e *ear) over() bool {
+	select {
+	case <-e.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *ear) close() {
+	e.cancel()
+	<-e.ended
+}
+
+func (e *ear) listen(ctx context.Context, cancel context.CancelFunc) error {
+	o := e.news.store.options
+	if o.ListenDSN == "" {
+		return errors.New("there is no connection string for LISTEN: set Options.ListenDSN to hear of other processes' commits")
+	}
+	if _, err := parse(o.ListenDSN); err != nil {
+		return err
+	}
+	l := startListener(ctx, o.ListenDSN)
+	defer l.stop()
+	if err := l.Listen(o.Schema); err != nil {
+		return l.reason(err)
+	}
+	close(e.listening)
+	var pings sync.WaitGroup
+	defer pings.Wait()
+	defer cancel() // ends a ping under way
+	ping := time.NewTicker(pingInterval)
+	defer ping.Stop()
+	for {
+		select {
+		case n, ok := <-l.Notify:
+			if !ok {
+				return l.reason(net.ErrClosed)
+			}
+			if n == nil || n.Extra != e.news.name {
+				e.news.wake()
+			}
+		case <-ping.C:
+			pings.Go(func() { l.ping(cancel) })
+		}
+	}
+}
+
+// listener is a pq.Listener that does not connect again: while it is deaf, its watchers must be told.
+type listener struct {
+	*pq.Listener
+	stopDial func() bool
+
+	mu   sync.Mutex
+	lost error
+}
+
+// startListener makes a listener that ends with ctx, even while it connects.
+func startListener(ctx context.Context, dsn string) *listener {
+	l := new(listener)
+	const again = time.Millisecond // how long it sleeps before it finds out that it was closed
+	started := make(chan struct{})
+	l.Listener = pq.NewDialListener(dialer{ctx}, dsn, again, again, func(_ pq.ListenerEventType, err error) {
+		if err != nil {
+			<-started
+			l.lose(err)
+		}
+	})
+	l.stopDial = context.AfterFunc(ctx, func() { l.lose(ctx.Err()) })
+	close(started)
+	return l
+}
+
+// lose closes the listener. The first reason counts.
+func (l *listener) lose(reason error) {
+	l.mu.Lock()
+	if l.lost == nil {
+		l.lost = reason
+	}
+	l.mu.Unlock()
+	_ = l.Close() // it may be closed already
+}
+
+// ping gives up the connection if the server does not answer. Its failure shows as the end of l.Notify.
+func (l *listener) ping(giveUp func()) {
+	late := time.AfterFunc(pingPatience, giveUp)
+	defer late.Stop()
+	_ = l.Ping()
+}
+
+// stop returns when the listener's goroutine has ended.
+func (l *listener) stop() {
+	l.stopDial()
+	l.lose(net.ErrClosed)
+	for range l.Notify { //nolint:revive // drained until it is closed
+	}
+}
+
+func (l *listener) reason(fallback error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.lost != nil {
+		return l.lost
+	}
+	return fallback
+}
+
+// dialer makes connections that are closed when its context ends.
+type dialer struct{ ctx context.Context }
+
+// Dial implements pq.Dialer.
+func (d dialer) Dial(network, address string) (net.Conn, error) {
+	return d.DialTimeout(network, address, 0)
+}
+
+// DialTimeout implements pq.Dialer.
+func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	c, err := (&net.Dialer{Timeout: timeout}).DialContext(d.ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	context.AfterFunc(d.ctx, func() { _ = c.Close() })
+	return c, nil
+}

@@ -1,0 +1,119 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+const (
+	selectVersions = `SELECT coalesce((
+		SELECT e.version FROM {schema}.events e
+		WHERE e.stream_type = w.stream_type AND e.stream_id = w.stream_id
+		ORDER BY e.version DESC LIMIT 1
+	), 0)
+FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS w (stream_type, stream_id, write)
+ORDER BY w.write`
+
+	selectByID = `SELECT ` + recordColumns + ` FROM {schema}.events
+WHERE id = ANY ($1::uuid[])
+ORDER BY global_position`
+)
+
+// explain finds out what a refused append means. It looks later than the append did, and may find another reason than
+// the append had, or none at all: then it was a race, and the next try will tell.
+func (c conn) explain(ctx context.Context, writes []driver.Write, err error) error {
+	if !errors.Is(err, errRefused) && sqlState(err) != uniqueViolation {
+		return err
+	}
+	stored, failure := c.storedAlready(ctx, writes)
+	switch {
+	case failure != nil:
+		return errors.Join(failure, err)
+	case len(stored) > 0:
+		return &driver.DuplicateError{Stored: stored}
+	case errors.Is(err, errRefused):
+		return c.conflict(ctx, writes)
+	default:
+		return fmt.Errorf("%w: %w", driver.ErrRace, err)
+	}
+}
+
+func (c conn) storedAlready(ctx context.Context, writes []driver.Write) (records []driver.Record, err error) {
+	var ids array
+	for i := range writes {
+		for j := range writes[i].Events {
+			ids.plain(writes[i].Events[j].ID.String())
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	err = c.each(ctx, c.store.sql.byID, func(rows *sql.Rows) error {
+		records = append(records, driver.Record{})
+		return scanRecord(rows, &records[len(records)-1])
+	}, ids.String())
+	return records, err
+}
+
+// conflict returns the first conflict.
+func (c conn) conflict(ctx context.Context, writes []driver.Write) error {
+	versions, err := c.versions(ctx, writes)
+	if err != nil {
+		return err
+	}
+	for i, actual := range versions {
+		if !writes[i].Expected.Met(actual) {
+			return &driver.ConflictError{Stream: writes[i].Stream, Actual: actual}
+		}
+	}
+	return fmt.Errorf("%w: the streams are as expected by now", driver.ErrRace)
+}
+
+// checkOnly checks the writes without events and fills in their receipts.
+func (c conn) checkOnly(ctx context.Context, writes []driver.Write, receipts []driver.Receipt) error {
+	var checks []driver.Write
+	for i := range writes {
+		if len(writes[i].Events) == 0 {
+			checks = append(checks, writes[i])
+		}
+	}
+	if len(checks) == 0 {
+		return nil
+	}
+	versions, err := c.versions(ctx, checks)
+	if err != nil {
+		return err
+	}
+	for i := range writes {
+		if len(writes[i].Events) > 0 {
+			continue
+		}
+		if !writes[i].Expected.Met(versions[0]) {
+			return errRefused
+		}
+		receipts[i].Version, versions = versions[0], versions[1:]
+	}
+	return nil
+}
+
+// versions returns the versions of the streams, in the order of writes.
+func (c conn) versions(ctx context.Context, writes []driver.Write) ([]int64, error) {
+	var types, ids array
+	for i := range writes {
+		types.text(writes[i].Stream.Type)
+		ids.text(writes[i].Stream.ID)
+	}
+	var versions []int64
+	err := c.each(ctx, c.store.sql.versions, func(rows *sql.Rows) error {
+		versions = append(versions, 0)
+		return rows.Scan(&versions[len(versions)-1])
+	}, types.String(), ids.String())
+	if err == nil && len(versions) != len(writes) {
+		err = fmt.Errorf("asked for the versions of %d streams, got %d", len(writes), len(versions))
+	}
+	return versions, err
+}

@@ -1,0 +1,173 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+// statements are the statements of one store, with its schema filled in.
+type statements struct {
+	appendOne, appendMany          *statement
+	appendOneInTx, appendManyInTx  *statement
+	lockStreams                    *statement
+	versions, byID                 *statement
+	stream, streamBackward         *statement
+	mark, log                      *statement
+	loadSnapshot, saveSnapshot     *statement
+	loadCheckpoint, moveCheckpoint *statement
+	notify                         *statement
+
+	all []*statement
+}
+
+func newStatements(schema string) *statements {
+	s := new(statements)
+	fill := func(text string) *statement {
+		st := &statement{text: inSchema(schema, text)}
+		s.all = append(s.all, st)
+		return st
+	}
+	s.appendOne = fill(strings.ReplaceAll(appendOne, "{lock}", takeLock))
+	s.appendMany = fill(strings.ReplaceAll(appendMany, "{lock}", takeLock))
+	s.appendOneInTx = fill(strings.ReplaceAll(appendOne, "{lock}", takeLockOnce))
+	s.appendManyInTx = fill(strings.ReplaceAll(appendMany, "{lock}", takeLockOnce))
+	s.lockStreams = fill(lockStreams)
+	s.versions = fill(selectVersions)
+	s.byID = fill(selectByID)
+	s.stream = fill(selectStream)
+	s.streamBackward = fill(strings.ReplaceAll(selectStream, "ORDER BY version", "ORDER BY version DESC"))
+	s.mark = fill(selectMark)
+	s.log = fill(selectLog)
+	s.loadSnapshot = fill(loadSnapshot)
+	s.saveSnapshot = fill(saveSnapshot)
+	s.loadCheckpoint = fill(loadCheckpoint)
+	s.moveCheckpoint = fill(moveCheckpoint)
+	s.notify = fill(sendNotify)
+	return s
+}
+
+// inSchema fills in a schema's name where SQL leaves room for it.
+func inSchema(schema, text string) string {
+	quoted := pq.QuoteIdentifier(schema)
+	return strings.NewReplacer(
+		"{schema}", quoted,
+		"{sequence}", pq.QuoteLiteral(quoted+".events_position_seq")+"::regclass",
+		"{migrations}", pq.QuoteLiteral(quoted+".migrations"),
+		"{events}", pq.QuoteLiteral(quoted+".events")+"::regclass",
+	).Replace(text)
+}
+
+func (s *statements) close() error {
+	var err error
+	for _, st := range s.all {
+		if p := st.prepared.Load(); p != nil {
+			err = errors.Join(err, p.Close())
+		}
+	}
+	return err
+}
+
+// statement is prepared when it is first used, and then once on each connection by database/sql.
+type statement struct {
+	text     string
+	prepared atomic.Pointer[sqlx.Stmt]
+}
+
+func (st *statement) prepare(ctx context.Context, db *sqlx.DB) (*sqlx.Stmt, error) {
+	if p := st.prepared.Load(); p != nil {
+		return p, nil
+	}
+	p, err := db.PreparexContext(ctx, st.text)
+	if err != nil {
+		return nil, err
+	}
+	if !st.prepared.CompareAndSwap(nil, p) {
+		_ = p.Close() // somebody else was faster
+	}
+	return st.prepared.Load(), nil
+}
+
+// conn is what the statements of a call run on: the pool, or a transaction.
+type conn struct {
+	store  *Store
+	tx     *sqlx.Tx // nil for the pool
+	joined *joined  // nil unless it is the caller's transaction
+}
+
+// query runs a statement. The caller closes the rows.
+func (c conn) query(ctx context.Context, st *statement, args ...any) (*sql.Rows, error) {
+	prepared, err := c.prepare(ctx, st)
+	switch {
+	case err != nil:
+		return nil, err
+	case prepared != nil:
+		return prepared.QueryContext(ctx, args...)
+	case c.tx != nil:
+		return c.tx.QueryContext(ctx, st.text, args...)
+	default:
+		return c.store.db.QueryContext(ctx, st.text, args...)
+	}
+}
+
+// prepare returns nil where a statement is to be sent as it is.
+func (c conn) prepare(ctx context.Context, st *statement) (*sqlx.Stmt, error) {
+	switch {
+	case c.store.options.Unprepared:
+		return nil, nil
+	case c.tx == nil:
+		return st.prepare(ctx, c.store.db)
+	case st.prepared.Load() == nil && !c.prepareAside(ctx, st):
+		return nil, nil
+	}
+	return c.tx.StmtxContext(ctx, st.prepared.Load()), nil
+}
+
+// prepareAside prepares a statement that is first used in a transaction. database/sql does that on another connection,
+// and the transaction may have the only one: then it goes unprepared.
+func (c conn) prepareAside(ctx context.Context, st *statement) bool {
+	if pool := c.store.db.Stats(); pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections {
+		return false
+	}
+	const patience = 100 * time.Millisecond // if the last connection was taken just now
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_, err := st.prepare(ctx, c.store.db)
+	return err == nil
+}
+
+// each runs a statement and calls scan for each row.
+func (c conn) each(ctx context.Context, st *statement, scan func(rows *sql.Rows) error, args ...any) error {
+	rows, err := c.query(ctx, st, args...)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := scan(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// row runs a statement and scans its only row; ok is false if it has none.
+func (c conn) row(ctx context.Context, st *statement, into []any, args ...any) (ok bool, err error) {
+	err = c.each(ctx, st, func(rows *sql.Rows) error {
+		ok = true
+		return rows.Scan(into...)
+	}, args...)
+	return ok, err
+}
+
+// exec sends a command without parameters to the transaction.
+func (c conn) exec(ctx context.Context, command string) error {
+	_, err := c.tx.ExecContext(ctx, command)
+	return err
+}

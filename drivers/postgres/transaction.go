@@ -1,0 +1,79 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/tidemark-go/tidemark/drivers/sqltx"
+)
+
+// Transact implements driver.Transactor. It is sqltx.In on DB, with the errors of this package.
+func (s *Store) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
+	var result error
+	err := sqltx.In(ctx, s.db, func(ctx context.Context) error {
+		result = fn(ctx)
+		return result
+	})
+	if result != nil {
+		return err
+	}
+	return failed(ctx, "transaction", err)
+}
+
+// InTransaction implements driver.Transactor.
+func (s *Store) InTransaction(ctx context.Context) bool {
+	_, ok, err := sqltx.Of(ctx, s.db)
+	return ok && err == nil
+}
+
+// OnEnd implements driver.Transactor.
+func (s *Store) OnEnd(ctx context.Context, f func(committed bool)) { sqltx.OnEnd(ctx, f) }
+
+// joined is what is kept for the length of a caller's transaction.
+type joined struct {
+	mu       sync.Mutex // held during a call, so that calls of several goroutines don't mix up rows and savepoints
+	appended bool
+}
+
+// with runs f on the pool, or on the transaction that ctx carries.
+func (s *Store) with(ctx context.Context, f func(c conn) error) error {
+	tx, inside, err := sqltx.Of(ctx, s.db)
+	switch {
+	case err != nil:
+		return err
+	case !inside:
+		return f(conn{store: s})
+	}
+	j, _ := sqltx.Local(ctx, s, func() *joined { return s.join(ctx) })
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return f(conn{store: s, tx: tx, joined: j})
+}
+
+func (s *Store) join(ctx context.Context) *joined {
+	j := new(joined)
+	sqltx.OnEnd(ctx, func(committed bool) {
+		if committed && j.appended {
+			s.news.committed()
+		}
+	})
+	return j
+}
+
+// savepoint runs f so that the caller's transaction stays usable if it fails: then all that f did is undone, its locks
+// are let go, and the error is returned as it is. f's context may end in the midst of it, the way back must not.
+func (c conn) savepoint(ctx context.Context, f func() error) error {
+	if err := c.exec(ctx, "SAVEPOINT tidemark"); err != nil {
+		return err
+	}
+	err := f()
+	if err == nil {
+		return c.exec(ctx, "RELEASE SAVEPOINT tidemark")
+	}
+	back := c.exec(context.WithoutCancel(ctx), "ROLLBACK TO SAVEPOINT tidemark; RELEASE SAVEPOINT tidemark")
+	if back != nil {
+		return errors.Join(err, back)
+	}
+	return err
+}
