@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -51,7 +50,9 @@ func stored(receipts []driver.Receipt) bool {
 
 func (s *Store) commitOn(ctx context.Context, c *sqlx.Conn, writes []driver.Write) ([]driver.Receipt, error) {
 	if isSimple(writes) && s.writer.floor.Load() == 0 {
-		receipts, err := commitSimple(ctx, c, &writes[0])
+		receipts, err := commitSimple(&writes[0], func(args []any) (sql.Result, error) {
+			return lockExec(ctx, c, insertChecked, args)
+		})
 		if !hasCode(err, sqlite3.ErrConstraint) {
 			return receipts, err
 		}
@@ -65,13 +66,13 @@ func isSimple(writes []driver.Write) bool {
 }
 
 // commitSimple commits in one statement instead of four. If it is refused, the error does not tell why.
-func commitSimple(ctx context.Context, c *sqlx.Conn, w *driver.Write) ([]driver.Receipt, error) {
+func commitSimple(w *driver.Write, exec func(args []any) (sql.Result, error)) ([]driver.Receipt, error) {
 	version := int64(w.Expected) + 1
 	args, err := appendArgs(make([]any, 0, columns), w, 0, version)
 	if err != nil {
 		return nil, err
 	}
-	res, err := lockExec(ctx, c, insertChecked, args)
+	res, err := exec(args)
 	if err != nil {
 		return nil, err
 	}
@@ -173,11 +174,7 @@ func explainAlone(ctx context.Context, c *sqlx.Conn, writes []driver.Write, err 
 		return err
 	}
 	defer func() { _ = exec(ctx, c, "ROLLBACK") }()
-	explained := explain(ctx, c, writes, err)
-	if errors.Is(explained, errUnexplained) {
-		return fmt.Errorf("%w: %w", driver.ErrRace, explained)
-	}
-	return explained
+	return explainOne(ctx, c, writes, err)
 }
 
 // change runs one statement, in the transaction of ctx or as one of its own, and returns how many rows it changed.

@@ -15,14 +15,16 @@ import (
 // errUnexplained: a commit was refused for a reason that is not there any more.
 var errUnexplained = errors.New("the append was refused, but now nothing stands against it")
 
-// refused reports whether err means that a version check failed or that an id is stored already.
+// refused reports whether err means that a version check failed or that an id is stored already. insertChecked says the
+// first by a version that is NULL.
 func refused(err error) bool {
 	var conflict *driver.ConflictError
 	if errors.As(err, &conflict) {
 		return true
 	}
 	var sqlite sqlite3.Error
-	return errors.As(err, &sqlite) && sqlite.ExtendedCode == sqlite3.ErrConstraintUnique
+	return errors.As(err, &sqlite) &&
+		(sqlite.ExtendedCode == sqlite3.ErrConstraintUnique || sqlite.ExtendedCode == sqlite3.ErrConstraintNotNull)
 }
 
 // explain finds out why writes were refused, after nothing of them is left. Ids that are stored come first: a retry

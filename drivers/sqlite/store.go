@@ -25,12 +25,13 @@ import (
 )
 
 var (
-	_ driver.Store        = (*Store)(nil)
-	_ driver.Waiter       = (*Store)(nil)
-	_ driver.Snapshotter  = (*Store)(nil)
-	_ driver.Checkpointer = (*Store)(nil)
-	_ driver.Transactor   = (*Store)(nil)
-	_ driver.Migrator     = (*Store)(nil)
+	_ driver.Store          = (*Store)(nil)
+	_ driver.BatchCommitter = (*Store)(nil)
+	_ driver.Waiter         = (*Store)(nil)
+	_ driver.Snapshotter    = (*Store)(nil)
+	_ driver.Checkpointer   = (*Store)(nil)
+	_ driver.Transactor     = (*Store)(nil)
+	_ driver.Migrator       = (*Store)(nil)
 )
 
 // Synchronous says when a commit is on disk.

@@ -1,0 +1,107 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/mattn/go-sqlite3"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// Batching implements driver.BatchCommitter. There is one writer, so there is one lane; a sync to disk is what a commit
+// costs, so everybody who waits comes along.
+func (s *Store) Batching() driver.Batching {
+	return driver.Batching{Direct: 1, Lanes: 1, MaxCommits: 1024, MaxEvents: 16384}
+}
+
+// CommitBatch implements driver.BatchCommitter: one transaction, in which a commit that is refused leaves nothing.
+func (s *Store) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
+	c, release, err := s.writer.acquire(ctx)
+	if err != nil {
+		return nil, s.file.wrap(ctx, "append", err)
+	}
+	defer release()
+	outcomes, err := s.batchOn(ctx, c, commits)
+	if err != nil {
+		return nil, s.file.wrap(ctx, "append", err)
+	}
+	if slices.ContainsFunc(outcomes, func(o driver.Outcome) bool { return stored(o.Receipts) }) {
+		s.bell.ring()
+	}
+	return outcomes, nil
+}
+
+func (s *Store) batchOn(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write) ([]driver.Outcome, error) {
+	if _, err := lockExec(ctx, c, "BEGIN IMMEDIATE", nil); err != nil {
+		return nil, err
+	}
+	ctx = context.WithoutCancel(ctx)
+	floor := s.writer.floor.Load()
+	outcomes, err := batch(ctx, c, commits, floor)
+	if err == nil {
+		err = exec(ctx, c, "COMMIT")
+	}
+	if err != nil {
+		// If this fails as well, the connection rolls back when it is released.
+		_ = exec(ctx, c, "ROLLBACK")
+		return nil, err
+	}
+	s.writer.floor.CompareAndSwap(floor, 0)
+	return outcomes, nil
+}
+
+func batch(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write, floor int64) ([]driver.Outcome, error) {
+	if err := raisePositions(ctx, c, floor); err != nil {
+		return nil, err
+	}
+	outcomes := make([]driver.Outcome, len(commits))
+	for i, writes := range commits {
+		receipts, err := commitOne(ctx, c, writes)
+		if err != nil && !concernsOne(err) {
+			return nil, err
+		}
+		outcomes[i] = driver.Outcome{Receipts: receipts, Err: err}
+	}
+	return outcomes, nil
+}
+
+// concernsOne reports whether err is the outcome of one commit; else SQLite may have rolled back all of them.
+func concernsOne(err error) bool {
+	var sqlite sqlite3.Error
+	return !errors.As(err, &sqlite) || sqlite.Code == sqlite3.ErrConstraint
+}
+
+// commitOne makes one commit of a batch. It needs a savepoint only if it might be refused after its first statement.
+func commitOne(ctx context.Context, c *sqlx.Conn, writes []driver.Write) ([]driver.Receipt, error) {
+	if isSimple(writes) {
+		receipts, err := commitSimple(&writes[0], func(args []any) (sql.Result, error) {
+			return c.ExecContext(ctx, insertChecked, args...)
+		})
+		return receipts, explainOne(ctx, c, writes, err)
+	}
+	if err := exec(ctx, c, "SAVEPOINT tidemark"); err != nil {
+		return nil, err
+	}
+	receipts, err := write(ctx, c, writes, 0)
+	if err == nil {
+		return receipts, exec(ctx, c, "RELEASE tidemark")
+	}
+	if undo := exec(ctx, c, "ROLLBACK TO tidemark; RELEASE tidemark"); undo != nil {
+		return nil, errors.Join(err, undo)
+	}
+	return nil, explainOne(ctx, c, writes, err)
+}
+
+// explainOne is explain for one commit of a batch.
+func explainOne(ctx context.Context, c *sqlx.Conn, writes []driver.Write, err error) error {
+	explained := explain(ctx, c, writes, err)
+	if errors.Is(explained, errUnexplained) {
+		return fmt.Errorf("%w: %w", driver.ErrRace, explained)
+	}
+	return explained
+}
