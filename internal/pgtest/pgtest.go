@@ -1,95 +1,88 @@
-// Package pgtest gives each test a Postgres database of its own.
+// Package pgtest gives each test a Postgres database of its own, or a server of its own where the test kills it.
 //
-// The server is the one that TIDEMARK_TEST_POSTGRES names, else a throw-away cluster of the test process, made from the
-// binaries on this machine. Tests that kill or restart the server make a [Cluster] of their own.
+// The databases stand on the server that TIDEMARK_TEST_POSTGRES names, else on a throw-away cluster of the test process,
+// made from the binaries on this machine. Where there are none either, the test is skipped. make test leaves no room for
+// that: it finds, starts or installs a Postgres first, by way of the command in with, and exports its address.
+//
+// A cluster listens on a Unix socket in a directory that only its own account and root may enter, so no port is taken and
+// any number of them run side by side. Under root, which Postgres refuses to run as, it runs as postgres or nobody.
+// However the process that made it ends, by kill -9 too, the server is stopped and the directory removed.
+//
+// The package runs where Unix does.
 package pgtest
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"strings"
 	"sync"
 	"testing"
-
-	"github.com/jmoiron/sqlx"
-	_ "github.com/lib/pq" // the driver for what this package does itself
 )
 
-// Env is the environment variable with the URL of a server whose role may create databases.
+// Env is the environment variable with the address of a server whose role may create databases: a URL, or key=value
+// pairs.
 const Env = "TIDEMARK_TEST_POSTGRES"
 
-// shared is the process's cluster. It needs no end: it goes when the process does.
+// shared is the process's cluster, made when first asked for. It needs no end: it goes when the process does.
 var shared = sync.OnceValues(func() (*Cluster, error) { return NewCluster(context.Background(), nil) })
 
-// DSN returns the URL of a new, empty database, which is dropped when the test ends. The test is skipped, loudly, if
-// there is no Postgres on this machine.
+// DSN returns the address of a new, empty database, in the form of the server's own: a URL unless Env says otherwise. The
+// database is dropped when the test has ended, whoever is still connected to it. The test is skipped, loudly, if there is
+// no Postgres to be had, and fails if there is one that does not work.
 func DSN(tb testing.TB) string {
 	tb.Helper()
-	server := os.Getenv(Env)
-	if server == "" {
-		cluster, err := shared()
-		if errors.Is(err, ErrNoPostgres) {
-			skip(tb, err)
-		}
-		if err != nil {
-			tb.Fatal(err)
-		}
-		server = cluster.DSN("postgres")
-	}
+	server, err := address()
+	need(tb, err)
 	return createDatabase(tb, server)
 }
 
-// skip also writes to the terminal, because go test keeps the reason for a skip to itself.
-func skip(tb testing.TB, reason error) {
+// StartCluster starts a server for one test, and removes it when the test has ended. That takes one to two seconds: it is
+// for tests that kill the server, change its settings or compare two. settings go over those of a throw-away cluster,
+// which does not sync to disk. The test is skipped, loudly, if Postgres is not installed on this machine, even if DSN has
+// a server elsewhere.
+func StartCluster(tb testing.TB, settings map[string]string) *Cluster {
 	tb.Helper()
-	if tty, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0); err == nil {
-		fmt.Fprintf(tty, "SKIPPED %s: %v\n", tb.Name(), reason)
-		_ = tty.Close()
-	}
-	tb.Skip(reason)
-}
-
-func createDatabase(tb testing.TB, server string) string {
-	tb.Helper()
-	name := "tidemark_" + strings.ToLower(rand.Text()[:16])
-	dsn, err := withDatabase(server, name)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	// The test's own context has ended when its database is dropped.
-	ctx := context.Background()
-	if err := execute(ctx, server, `CREATE DATABASE `+name); err != nil {
-		tb.Fatal(err)
-	}
+	c, err := NewCluster(context.Background(), settings)
+	need(tb, err)
 	tb.Cleanup(func() {
-		if err := execute(ctx, server, `DROP DATABASE `+name+` WITH (FORCE)`); err != nil {
+		if err := c.Close(); err != nil {
 			tb.Error(err)
 		}
 	})
-	return dsn
+	return c
 }
 
-func withDatabase(server, name string) (string, error) {
-	u, err := url.Parse(server)
-	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return "", fmt.Errorf("pgtest: %s is not a URL as postgres://user@host:5432/postgres", Env)
+func address() (string, error) {
+	if server := os.Getenv(Env); server != "" {
+		return server, nil
 	}
-	u.Path = "/" + name
-	return u.String(), nil
-}
-
-func execute(ctx context.Context, server, statement string) error {
-	db, err := sqlx.Open("postgres", server)
-	if err == nil {
-		_, err = db.ExecContext(ctx, statement)
-		err = errors.Join(err, db.Close())
-	}
+	c, err := shared()
 	if err != nil {
-		return fmt.Errorf("pgtest: %s: %w", statement, err)
+		return "", err
 	}
-	return nil
+	return c.DSN("postgres"), nil
 }
+
+// need skips the test if Postgres is missing, and fails it if anything else is wrong.
+func need(tb testing.TB, err error) {
+	tb.Helper()
+	switch {
+	case errors.Is(err, ErrNoPostgres):
+		announce()
+		tb.Skip(err)
+	case err != nil:
+		tb.Fatal(err)
+	}
+}
+
+// announce tells the terminal, once a process, that tests are skipped: go test hides what packages that pass have to say.
+var announce = sync.OnceFunc(func() {
+	out, err := os.OpenFile("/dev/tty", os.O_WRONLY, 0)
+	if err != nil {
+		out = os.Stderr
+	} else {
+		defer out.Close()
+	}
+	fmt.Fprintf(out, "%s SKIPS TESTS: %v\n", os.Args[0], ErrNoPostgres)
+})

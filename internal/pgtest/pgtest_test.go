@@ -2,7 +2,9 @@ package pgtest_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
@@ -11,10 +13,18 @@ import (
 )
 
 func connect(t *testing.T, dsn string) *sqlx.DB {
+	t.Helper()
 	db, err := sqlx.ConnectContext(t.Context(), "postgres", dsn)
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	t.Cleanup(func() { _ = db.Close() }) // an error tells of connections that a test has cut
 	return db
+}
+
+func get[T any](t *testing.T, db *sqlx.DB, query string, args ...any) T {
+	t.Helper()
+	var v T
+	require.NoError(t, db.GetContext(t.Context(), &v, query, args...))
+	return v
 }
 
 func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
@@ -28,45 +38,142 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 	}
 }
 
+func TestADatabaseGoesWithItsTestEvenIfSomebodyIsConnected(t *testing.T) {
+	t.Parallel()
+	var name string
+	var left *sqlx.DB
+	t.Run("a test that forgets to disconnect", func(t *testing.T) {
+		var err error
+		left, err = sqlx.ConnectContext(t.Context(), "postgres", pgtest.DSN(t))
+		require.NoError(t, err)
+		name = get[string](t, left, `SELECT current_database()`)
+	})
+	require.Error(t, left.PingContext(t.Context()))
+	require.NoError(t, left.Close())
+	db := connect(t, pgtest.DSN(t))
+	require.Zero(t, get[int](t, db, `SELECT count(*) FROM pg_database WHERE datname = $1`, name))
+}
+
+func TestAServerMayBeGivenAsAURLOrAsPairs(t *testing.T) {
+	c := pgtest.StartCluster(t, nil)
+	dir := get[string](t, connect(t, c.DSN("postgres")), `SHOW unix_socket_directories`)
+	for _, given := range []string{c.DSN("postgres"), "user=tidemark dbname=postgres sslmode=disable port=5432 host=" + dir} {
+		t.Setenv(pgtest.Env, given)
+		require.NoError(t, pgtest.Ping(t.Context(), given))
+		db := connect(t, pgtest.DSN(t))
+		require.Equal(t, dir, get[string](t, db, `SHOW unix_socket_directories`))
+		require.Contains(t, get[string](t, db, `SELECT current_database()`), "tidemark_test_")
+	}
+}
+
+func TestAGivenServerThatDoesNotAnswerFailsTheTest(t *testing.T) {
+	t.Setenv(pgtest.Env, "host="+t.TempDir())
+	failed := &recorder{TB: t}
+	require.Panics(t, func() { pgtest.DSN(failed) })
+	require.Contains(t, failed.fatal, "CREATE DATABASE")
+}
+
+func TestWithoutPostgresATestIsSkippedWithTheReason(t *testing.T) {
+	skipped := &recorder{TB: t}
+	require.Panics(t, func() { pgtest.Need(skipped, fmt.Errorf("looking: %w", pgtest.ErrNoPostgres)) })
+	require.Contains(t, skipped.skip, "apt-get install postgresql")
+}
+
 func TestAClusterKeepsWhatWasCommittedWhenItIsKilled(t *testing.T) {
+	t.Parallel()
 	c := pgtest.StartCluster(t, map[string]string{"fsync": "on", "full_page_writes": "on"})
 	dsn := c.DSN("postgres")
 	_, err := connect(t, dsn).ExecContext(t.Context(), `CREATE TABLE kept AS SELECT 42 AS n`)
 	require.NoError(t, err)
-	for _, end := range []func() error{c.Kill, c.Stop} {
+	for _, end := range []func() error{c.Kill, c.Stop, c.Kill} {
 		require.NoError(t, end())
 		require.Error(t, end())
 		require.NoError(t, c.Start(t.Context()))
 		require.Error(t, c.Start(t.Context()))
 		require.Equal(t, dsn, c.DSN("postgres"))
-		var n int
-		require.NoError(t, connect(t, dsn).GetContext(t.Context(), &n, `SELECT n FROM kept`))
-		require.Equal(t, 42, n)
+		require.Equal(t, 42, get[int](t, connect(t, dsn), `SELECT n FROM kept`))
 	}
 }
 
+func TestAKilledClusterTakesItsSessionsWithIt(t *testing.T) {
+	t.Parallel()
+	c := pgtest.StartCluster(t, nil)
+	db := connect(t, c.DSN("postgres"))
+	begun := time.Now()
+	asleep := make(chan error, 1)
+	go func() {
+		_, err := db.Exec(`CREATE TABLE begun AS SELECT 1 AS n FROM pg_sleep(600)`)
+		asleep <- err
+	}()
+	require.Eventually(t, func() bool {
+		return get[int](t, db, `SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'`) == 1
+	}, 10*time.Second, 10*time.Millisecond)
+	require.NoError(t, c.Kill())
+	require.Error(t, <-asleep)
+	require.NoError(t, c.Start(t.Context()))
+	require.Less(t, time.Since(begun), 30*time.Second)
+	require.Zero(t, get[int](t, db, `SELECT count(*) FROM pg_class WHERE relname = 'begun'`))
+}
+
+func TestSettingsGoOverThoseOfAThrowAwayCluster(t *testing.T) {
+	t.Parallel()
+	c := pgtest.StartCluster(t, map[string]string{"fsync": "on", "application_name": "it's"})
+	db := connect(t, c.DSN("postgres"))
+	require.Equal(t, "on", get[string](t, db, `SHOW fsync`))
+	require.Equal(t, "off", get[string](t, db, `SHOW full_page_writes`))
+	require.Equal(t, "it's", get[string](t, db, `SHOW application_name`))
+}
+
 func TestABadSettingIsReportedInTheServersOwnWords(t *testing.T) {
+	t.Parallel()
 	if _, err := pgtest.Find(); err != nil {
 		t.Skip(err)
 	}
 	_, err := pgtest.NewCluster(t.Context(), map[string]string{"max_connections": "many"})
-	require.ErrorContains(t, err, "max_connections")
+	require.ErrorContains(t, err, `invalid value for parameter "max_connections"`)
 }
 
-func TestAServerThatIsNoURLIsRefused(t *testing.T) {
-	t.Setenv(pgtest.Env, "host=localhost")
-	failed := &recorder{TB: t}
-	require.Panics(t, func() { pgtest.DSN(failed) })
-	require.Contains(t, failed.text, "is not a URL")
+func TestAClosedClusterLeavesNothingBehind(t *testing.T) {
+	if _, err := pgtest.Find(); err != nil {
+		t.Skip(err)
+	}
+	for name, before := range map[string]func(*pgtest.Cluster) error{
+		"running": func(*pgtest.Cluster) error { return nil },
+		"stopped": (*pgtest.Cluster).Stop,
+		"killed":  (*pgtest.Cluster).Kill,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := pgtest.NewCluster(t.Context(), nil)
+			require.NoError(t, err)
+			require.NoError(t, before(c))
+			require.DirExists(t, c.Dir())
+			require.NoError(t, c.Close())
+			require.NoDirExists(t, c.Dir())
+		})
+	}
 }
 
 // recorder ends a test by a panic and keeps the reason.
 type recorder struct {
 	testing.TB
-	text string
+	fatal, skip string
 }
 
 func (r *recorder) Fatal(args ...any) {
-	r.text = fmt.Sprint(args...)
-	panic(r.text)
+	r.fatal = fmt.Sprint(args...)
+	panic(r.fatal)
+}
+
+func (r *recorder) Skip(args ...any) {
+	r.skip = fmt.Sprint(args...)
+	panic(r.skip)
+}
+
+// TestMain lets the test binary serve as the process that is killed.
+func TestMain(m *testing.M) {
+	if os.Getenv(victim) != "" {
+		serve()
+	}
+	os.Exit(m.Run())
 }
