@@ -1,0 +1,66 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+	"testing"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/drivers/sqltx"
+)
+
+// balances is a read model. add is no set: an event that is applied twice shows.
+type balances interface {
+	add(ctx context.Context, account string, cents int) error
+	all(t *testing.T) map[string]int
+}
+
+// mapBalances stands apart from the store's database, as a cache or another service would.
+type mapBalances struct {
+	mu    sync.Mutex
+	cents map[string]int
+}
+
+func (b *mapBalances) add(_ context.Context, account string, cents int) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cents[account] += cents
+	return nil
+}
+
+func (b *mapBalances) all(*testing.T) map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.cents)
+}
+
+// tableBalances stands in the store's database.
+type tableBalances struct{ db *sqlx.DB }
+
+func (b tableBalances) add(ctx context.Context, account string, cents int) error {
+	tx, ok := sqltx.From(ctx)
+	if !ok {
+		return errors.New("the handler's context carries no transaction")
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO balance VALUES (?1, ?2) ON CONFLICT DO UPDATE SET cents = cents + ?2`,
+		account, cents)
+	return err
+}
+
+func (b tableBalances) all(t *testing.T) map[string]int {
+	t.Helper()
+	var rows []struct {
+		Account string
+		Cents   int
+	}
+	require.NoError(t, b.db.SelectContext(t.Context(), &rows, `SELECT account, cents FROM balance`))
+	all := map[string]int{}
+	for _, r := range rows {
+		all[r.Account] = r.Cents
+	}
+	return all
+}

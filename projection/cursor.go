@@ -1,0 +1,103 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+)
+
+// cursor is where a projection stands in the log, and its checkpoint. The checkpoint follows every batch of events in
+// the same transaction, and lags behind where only other projections' events passed by.
+type cursor struct {
+	store    *eventstore.Store
+	name     string
+	interval time.Duration // Options.CheckpointInterval
+
+	loaded   bool
+	position int64 // everything up to here is handled
+	saved    int64 // the checkpoint as it is stored
+	savedAt  time.Time
+}
+
+// load reads the checkpoint.
+func (c *cursor) load(ctx context.Context) error {
+	position, err := c.store.LoadCheckpoint(ctx, c.name)
+	if err == nil {
+		c.loaded, c.position, c.saved = true, position, position
+	}
+	return err
+}
+
+// forget has the checkpoint loaded again.
+func (c *cursor) forget() { c.loaded = false }
+
+// commit has apply handle events and moves the checkpoint to next, both in one transaction if the driver has them.
+//
+// In a transaction the checkpoint goes first: its row is then locked, so that a second runner of the same projection
+// waits, finds it moved and has not called a handler. Without one it goes last: what a crash leaves out is done again.
+func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
+	err := c.transact(ctx, func(ctx context.Context) error {
+		steps := []func(context.Context) error{apply, c.saver(next)}
+		if c.store.InTransaction(ctx) {
+			steps[0], steps[1] = steps[1], steps[0]
+		}
+		for _, step := range steps {
+			if err := step(ctx); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		c.moved(next)
+	}
+	return err
+}
+
+func (c *cursor) transact(ctx context.Context, fn func(ctx context.Context) error) error {
+	began := false
+	err := c.store.Transact(ctx, func(ctx context.Context) error {
+		began = true
+		return fn(ctx)
+	})
+	if !began && errors.Is(err, eventstore.ErrNotSupported) {
+		return fn(ctx)
+	}
+	return err
+}
+
+// pass moves over events that are not this projection's, up to next.
+func (c *cursor) pass(ctx context.Context, next int64) error {
+	c.position = next
+	if c.due() > 0 {
+		return nil
+	}
+	return c.flush(ctx)
+}
+
+// flush stores the checkpoint if it lags behind.
+func (c *cursor) flush(ctx context.Context) error {
+	if !c.lags() {
+		return nil
+	}
+	err := c.saver(c.position)(ctx)
+	if err == nil {
+		c.moved(c.position)
+	}
+	return err
+}
+
+func (c *cursor) lags() bool { return c.loaded && c.position != c.saved }
+
+// due returns how long a lagging checkpoint may still wait.
+func (c *cursor) due() time.Duration { return c.interval - time.Since(c.savedAt) }
+
+func (c *cursor) saver(to int64) func(ctx context.Context) error {
+	return func(ctx context.Context) error { return c.store.SaveCheckpoint(ctx, c.name, c.saved, to) }
+}
+
+func (c *cursor) moved(to int64) {
+	c.position, c.saved, c.savedAt = to, to, time.Now()
+}

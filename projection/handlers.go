@@ -1,0 +1,156 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+)
+
+// Event is an event as a handler of On gets it: Payload is the T that the handler asked for.
+type Event[T any] struct {
+	eventstore.Event
+	Payload T
+}
+
+// BatchHandler handles several events at once; see OnBatch.
+type BatchHandler = func(ctx context.Context, events []eventstore.Event) error
+
+// On has handle called for each event whose payload is a T or, if T is an interface, implements it: On[any] gets all
+// registered events. A projection has one handler at most for a type of event.
+//
+// The events come one at a time and in order. ctx carries the transaction that handle's writes and the checkpoint are
+// committed in, where the driver has transactions: sqltx.From(ctx) has it, and calls of the store join it if they are
+// given ctx. Later events of the batch share it, so an error or a panic also undoes what was written for the events
+// before; all of them are handed out again. Work outside of that transaction is done at least once.
+//
+// ctx is cancelled when Run has been asked to end and the grace period is over. It must not be kept.
+func On[T any](p *Projection, handle func(ctx context.Context, e Event[T]) error) {
+	h := handler{goType: strings.TrimPrefix(fmt.Sprintf("%T", (*T)(nil)), "*"), types: eventstore.TypeNames[T]}
+	if handle != nil {
+		h.handle = func(ctx context.Context, e eventstore.Event) error {
+			return handle(ctx, Event[T]{Event: e, Payload: e.Payload.(T)})
+		}
+	}
+	p.handlers = append(p.handlers, h)
+}
+
+// OnBatch has handle called with up to Options.BatchSize events at a time, in order, for read models that are written
+// faster that way. Options.Types says which; a projection has either this or handlers of On. events is handle's to
+// keep. Everything else is as in On.
+//
+// After an error the batch is handed out again in smaller parts, down to the single event that can't be handled.
+func OnBatch(p *Projection, handle BatchHandler) {
+	p.batches = append(p.batches, handle)
+}
+
+// handler is what On was given.
+type handler struct {
+	goType string // for messages
+	types  func(*eventstore.Store) []string
+	handle func(ctx context.Context, e eventstore.Event) error
+}
+
+// recipe is a projection's handlers brought together: which events it is made of and what is done with them.
+type recipe struct {
+	types []string // current names, sorted
+	// apply handles a batch. Its error is a *failure.
+	apply BatchHandler
+}
+
+// recipe resolves the handlers against what is registered, and returns all mistakes that it finds.
+func (p *Projection) recipe(store *eventstore.Store) (recipe, []error) {
+	var mistake string
+	switch {
+	case len(p.handlers) == 0 && len(p.batches) == 0:
+		mistake = "it has no handler: give it some with On or OnBatch"
+	case len(p.handlers) > 0 && len(p.batches) > 0:
+		mistake = "it has handlers of both On and OnBatch: make two projections of it"
+	case len(p.batches) > 1:
+		mistake = "OnBatch was called twice: a projection has one such handler"
+	case len(p.batches) == 1:
+		return p.batchRecipe(store)
+	case len(p.opts.Types) > 0:
+		mistake = "the option Types is for OnBatch: a handler of On brings its own types"
+	default:
+		return p.typedRecipe(store)
+	}
+	return recipe{}, []error{errors.New(mistake)}
+}
+
+func (p *Projection) typedRecipe(store *eventstore.Store) (recipe, []error) {
+	var errs []error
+	handlers, owners := typed{}, map[string]string{}
+	for _, h := range p.handlers {
+		types := h.types(store)
+		if h.handle == nil {
+			errs = append(errs, fmt.Errorf("the handler of On[%s] is nil", h.goType))
+		}
+		if len(types) == 0 {
+			errs = append(errs, fmt.Errorf("On[%s] would never be called: no registered type is one, "+
+				"register it with serializer.Register", h.goType))
+		}
+		for _, name := range types {
+			if owner, taken := owners[name]; taken {
+				errs = append(errs, fmt.Errorf("%s has two handlers, On[%s] and On[%s]", name, owner, h.goType))
+			}
+			handlers[name], owners[name] = h.handle, h.goType
+		}
+	}
+	return recipe{types: slices.Sorted(maps.Keys(handlers)), apply: handlers.apply}, errs
+}
+
+func (p *Projection) batchRecipe(store *eventstore.Store) (recipe, []error) {
+	var errs []error
+	if p.batches[0] == nil {
+		errs = append(errs, errors.New("the handler of OnBatch is nil"))
+	}
+	registered := eventstore.TypeNames[any](store)
+	types := p.opts.Types
+	if len(types) == 0 {
+		types = registered
+	}
+	for _, name := range types {
+		if !slices.Contains(registered, name) {
+			errs = append(errs, fmt.Errorf("the option Types names %q, which is no registered event's current name", name))
+		}
+	}
+	return recipe{types: slices.Sorted(slices.Values(types)), apply: whole(p.batches[0]).apply}, errs
+}
+
+// typed handles a batch event by event, with the handler of each one's name.
+type typed map[string]func(ctx context.Context, e eventstore.Event) error
+
+func (t typed) apply(ctx context.Context, events []eventstore.Event) (err error) {
+	i := 0
+	defer func() {
+		if err = orPanic(err, recover()); err != nil {
+			err = &failure{suspects: events[i : i+1], before: stored(events[:i+1]) - 1, err: err}
+		}
+	}()
+	for i = range events {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := t[events[i].Type](ctx, events[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// whole handles a batch in one call.
+type whole BatchHandler
+
+func (w whole) apply(ctx context.Context, events []eventstore.Event) (err error) {
+	defer func() {
+		if err = orPanic(err, recover()); err != nil {
+			err = &failure{suspects: events, err: err}
+		}
+	}()
+	return w(ctx, events)
+}

@@ -1,0 +1,105 @@
+package projection
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// Projection is a name and the handlers of the events that it is made of. Set it up with New and On or OnBatch, then
+// give it to NewRunner, which takes it as it is at that moment and reports every mistake.
+type Projection struct {
+	name     string
+	opts     Options
+	handlers []handler
+	batches  []BatchHandler
+}
+
+// Options adjusts a Projection. The zero value works.
+type Options struct {
+	// Types names the events that an OnBatch handler gets, by their current names. Default: all that are registered.
+	// Handlers of On bring their own types.
+	Types []string
+	// StreamTypes keeps only events of streams of one of these types. Default: all.
+	StreamTypes []string
+	// BatchSize is how many stored events are handled in one transaction at most. A projection that is up to date
+	// takes what there is; one that catches up fills its batches. Default: 500.
+	BatchSize int
+	// Tries is how often an event is handed to its handler, once everything before it is committed, until the
+	// projection stops. Errors of the database that may pass don't count. Default: 10.
+	Tries int
+	// MinBackoff is the wait after the first failed try. It doubles with each one, up to MaxBackoff; the actual wait is
+	// anything between half of that and all of it. Default: 100 milliseconds.
+	MinBackoff time.Duration
+	// MaxBackoff is the longest wait between two tries. Default: 30 seconds.
+	MaxBackoff time.Duration
+	// CheckpointInterval is how often the checkpoint is stored while nothing but other projections' events pass by.
+	// Default: 1 second.
+	CheckpointInterval time.Duration
+}
+
+// New returns a projection without handlers. Its name is what its checkpoint is stored under: a projection that is
+// given another name starts from the beginning of the log.
+func New(name string, opts *Options) *Projection {
+	p := &Projection{name: name}
+	if opts != nil {
+		p.opts = *opts
+	}
+	return p
+}
+
+// label names the projection in messages about the ith argument of NewRunner.
+func (p *Projection) label(i int) string {
+	if p == nil || p.name == "" {
+		return fmt.Sprintf("projection %d of NewRunner", i+1)
+	}
+	return fmt.Sprintf("%.80q", p.name)
+}
+
+func (o Options) withDefaults() Options {
+	o.BatchSize = cmp.Or(o.BatchSize, 500)
+	o.Tries = cmp.Or(o.Tries, 10)
+	o.MinBackoff = cmp.Or(o.MinBackoff, 100*time.Millisecond)
+	o.MaxBackoff = cmp.Or(o.MaxBackoff, max(30*time.Second, o.MinBackoff))
+	o.CheckpointInterval = cmp.Or(o.CheckpointInterval, time.Second)
+	return o
+}
+
+// check is called on options that have their defaults.
+func (o Options) check() error {
+	switch {
+	case o.BatchSize < 0:
+		return fmt.Errorf("the option BatchSize is negative: %d", o.BatchSize)
+	case o.Tries < 0:
+		return fmt.Errorf("the option Tries is negative: %d", o.Tries)
+	case o.MinBackoff < 0:
+		return fmt.Errorf("the option MinBackoff is negative: %v", o.MinBackoff)
+	case o.MaxBackoff < o.MinBackoff:
+		return fmt.Errorf("the option MaxBackoff is %v, shorter than MinBackoff, %v", o.MaxBackoff, o.MinBackoff)
+	case o.CheckpointInterval < 0:
+		return fmt.Errorf("the option CheckpointInterval is negative: %v", o.CheckpointInterval)
+	default:
+		return nil
+	}
+}
+
+// maxName is the longest name a checkpoint can be stored under, in bytes.
+const maxName = 255
+
+func checkName(name string) error {
+	switch {
+	case name == "":
+		return errors.New("it has no name, and its checkpoint is stored under its name")
+	case len(name) > maxName:
+		return fmt.Errorf("its name is %d bytes long; %d are allowed", len(name), maxName)
+	case !utf8.ValidString(name):
+		return errors.New("its name is not valid UTF-8")
+	case strings.ContainsRune(name, 0):
+		return errors.New("its name contains a NUL character")
+	default:
+		return nil
+	}
+}
