@@ -3,6 +3,9 @@ package memory_test
 import (
 	"context"
 	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/drivers/memory"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -20,3 +23,28 @@ func open(context.Context) (*drivertest.Database, error) {
 }
 
 func TestConformance(t *testing.T) { drivertest.Run(t, open) }
+
+func BenchmarkConformance(b *testing.B) { drivertest.Benchmark(b, open) }
+
+func TestNew(t *testing.T) {
+	t.Run("each store is a database of its own", func(t *testing.T) {
+		one, two := memory.New(), memory.New()
+		stream := driver.StreamID{Type: "note", ID: "1"}
+		snapshot := driver.Snapshot{Stream: stream, Version: 1}
+		require.NoError(t, one.SaveSnapshot(t.Context(), snapshot))
+		_, ok, err := two.LoadSnapshot(t.Context(), stream)
+		require.NoError(t, err)
+		require.False(t, ok)
+	})
+}
+
+func TestClose(t *testing.T) {
+	t.Run("leaves the events where they are", func(t *testing.T) {
+		store := memory.New()
+		require.NoError(t, store.SaveCheckpoint(t.Context(), "totals", 0, 7, time.Now()))
+		require.NoError(t, store.Close())
+		position, err := store.LoadCheckpoint(t.Context(), "totals")
+		require.NoError(t, err)
+		require.Equal(t, int64(7), position)
+	})
+}

@@ -2,7 +2,11 @@ package drivertest
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -81,6 +85,34 @@ func (n need) metBy(db *Database) (ok bool) {
 	return ok
 }
 
+// needs counts the cases that were not applicable, by what they need.
+type needs struct {
+	mu     sync.Mutex
+	counts map[need]int
+}
+
+func (n *needs) add(one need) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.counts == nil {
+		n.counts = make(map[need]int)
+	}
+	n.counts[one]++
+}
+
+func (n *needs) summary() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if len(n.counts) == 0 {
+		return "all cases were applicable"
+	}
+	var list []string
+	for _, one := range slices.Sorted(maps.Keys(n.counts)) {
+		list = append(list, fmt.Sprintf("%d need %s", n.counts[one], one))
+	}
+	return "cases not applicable: " + strings.Join(list, ", ")
+}
+
 // check runs one case. It returns the need that was not met, in which case nothing was checked, or a *Failure.
 func (c *clause) check(ctx context.Context, open Opener, one testCase, patience time.Duration) (need, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
@@ -99,6 +131,11 @@ func (c *clause) check(ctx context.Context, open Opener, one testCase, patience 
 		err = closing
 	}
 	return "", c.failure(one, err)
+}
+
+// has reports whether this is the name of the clause or of one of its cases.
+func (c *clause) has(name string) bool {
+	return name == c.id || slices.ContainsFunc(c.cases, func(one testCase) bool { return name == c.id+"/"+one.name })
 }
 
 func (c *clause) failure(one testCase, err error) error {

@@ -21,7 +21,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -100,21 +99,25 @@ func Clauses() []Clause {
 	return list
 }
 
-// Run checks a driver as one subtest a clause, with a subtest a case, in parallel.
+// Run checks a driver as one subtest a clause, with a subtest a case, in parallel. What is not applicable is logged,
+// case by case and in the end all together.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
+	var unmet needs
+	t.Cleanup(func() { t.Log(unmet.summary()) })
 	for _, c := range clauses() {
 		t.Run(c.id, func(t *testing.T) {
 			t.Parallel()
 			for _, one := range c.cases {
 				t.Run(one.name, func(t *testing.T) {
 					t.Parallel()
-					needs, err := c.check(t.Context(), open, one, patience)
+					n, err := c.check(t.Context(), open, one, patience)
 					switch {
 					case err != nil:
 						t.Error(err)
-					case needs != "":
-						t.Logf("not applicable: needs %s", needs)
+					case n != "":
+						unmet.add(n)
+						t.Logf("not applicable: needs %s", n)
 					}
 				})
 			}
@@ -132,6 +135,9 @@ func Check(ctx context.Context, open Opener, opts *Options) error {
 	if o.Patience == 0 {
 		o.Patience = patience
 	}
+	if err := o.unknown(); err != nil {
+		return err
+	}
 	var errs []error
 	for _, c := range clauses() {
 		for _, one := range c.cases {
@@ -141,8 +147,16 @@ func Check(ctx context.Context, open Opener, opts *Options) error {
 			}
 		}
 	}
-	if len(errs) == 0 {
-		return fmt.Errorf("drivertest: no clause or case is named by %q", strings.Join(o.Only, `", "`))
+	return errors.Join(errs...)
+}
+
+// unknown returns an error for names in Only that nothing has: a check of nothing must not pass.
+func (o *Options) unknown() error {
+	var errs []error
+	for _, name := range o.Only {
+		if !slices.ContainsFunc(clauses(), func(c clause) bool { return c.has(name) }) {
+			errs = append(errs, fmt.Errorf("drivertest: no clause and no case has the name %q", name))
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 
 	"github.com/google/uuid"
@@ -17,10 +16,11 @@ import (
 type hammer struct {
 	*probe
 	handles []*handle
-	done    chan struct{} // closed when the last writer has ended
 
 	mu        sync.Mutex
 	committed map[uuid.UUID]bool
+	stepped   chan struct{} // closed at the next step of a writer
+	done      bool          // the last writer has ended
 }
 
 const (
@@ -29,7 +29,33 @@ const (
 )
 
 func (p *probe) newHammer() *hammer {
-	return &hammer{probe: p, handles: p.handlePair(), done: make(chan struct{}), committed: make(map[uuid.UUID]bool)}
+	return &hammer{probe: p, handles: p.handlePair(), committed: make(map[uuid.UUID]bool), stepped: make(chan struct{})}
+}
+
+// step lets the readers look: after a commit, and between the appends of a transaction.
+func (h *hammer) step(done bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.done = done
+	close(h.stepped)
+	h.stepped = make(chan struct{})
+}
+
+// read calls look after every step of the writers, and a last time when they have ended.
+func (h *hammer) read(ctx context.Context, look func() error) error {
+	for {
+		h.mu.Lock()
+		stepped, done := h.stepped, h.done
+		h.mu.Unlock()
+		if err := look(); err != nil || done {
+			return err
+		}
+		select {
+		case <-stepped:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // write runs the writers to their end.
@@ -42,10 +68,11 @@ func (h *hammer) write() {
 			if err := w.round(ctx, round); err != nil {
 				return fmt.Errorf("round %d: %w", round+1, err)
 			}
+			h.step(false)
 		}
 		return nil
 	})
-	close(h.done)
+	h.step(true)
 }
 
 // hammerWriter is one of the writers. Inside a transaction it writes to its own stream alone, so that no two writers
@@ -118,7 +145,7 @@ func (w *hammerWriter) transaction(ctx context.Context, commit bool) error {
 			if _, err := w.commit(ctx, one); err != nil {
 				return err
 			}
-			runtime.Gosched()
+			w.step(false)
 		}
 		if !commit {
 			return errRollback
@@ -156,9 +183,12 @@ func rereadWhileWriting(p *probe) {
 	var readers []*task
 	looks := make([][]*follower, len(h.handles))
 	for i, reader := range h.handles {
-		readers = append(readers, p.start(func(ctx context.Context) (err error) {
-			looks[i], err = reread(ctx, reader.drv, h.done)
-			return err
+		readers = append(readers, p.start(func(ctx context.Context) error {
+			return h.read(ctx, func() error {
+				look := newFollower()
+				looks[i] = append(looks[i], look)
+				return look.toHead(ctx, reader.drv)
+			})
 		}))
 	}
 	h.write()
@@ -174,25 +204,6 @@ func rereadWhileWriting(p *probe) {
 				"what stands there in the end", look.q.After)
 		}
 	}
-}
-
-// reread reads the log from its start again and again until the channel is closed, and once more.
-func reread(ctx context.Context, drv driver.Store, done <-chan struct{}) (looks []*follower, err error) {
-	for ended := false; !ended; {
-		select {
-		case <-done:
-			ended = true
-		default:
-		}
-		look := newFollower()
-		if err := look.toHead(ctx, drv); err != nil {
-			return nil, err
-		}
-		if len(looks) == 0 || last(looks).q.After != look.q.After {
-			looks = append(looks, look)
-		}
-	}
-	return looks, nil
 }
 
 func g2() clause {
@@ -214,7 +225,9 @@ func followWhileWriting(p *probe) {
 		q.MaxBytes = manyBytes
 		followers[i] = &follower{q: q}
 		drv := h.handles[i%len(h.handles)].drv
-		readers[i] = p.start(func(ctx context.Context) error { return followers[i].until(ctx, drv, h.done) })
+		readers[i] = p.start(func(ctx context.Context) error {
+			return h.read(ctx, func() error { return followers[i].toHead(ctx, drv) })
+		})
 	}
 	h.write()
 	all := h.check()
@@ -222,20 +235,6 @@ func followWhileWriting(p *probe) {
 		readers[i].wait("reader %d", i+1)
 		p.sameRecords(filter(all, q), followers[i].records, "what reader %d (limit %d, types %q, stream types %q) got "+
 			"while others wrote, compared with the log", i+1, q.Limit, q.Types, q.StreamTypes)
-	}
-}
-
-// until reads until the channel is closed, and from then on to the head.
-func (f *follower) until(ctx context.Context, drv driver.Store, done <-chan struct{}) error {
-	for {
-		select {
-		case <-done:
-			return f.toHead(ctx, drv)
-		default:
-		}
-		if _, err := f.next(ctx, drv); err != nil {
-			return err
-		}
 	}
 }
 
