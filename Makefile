@@ -1,6 +1,8 @@
 # Everything the project does, by name. `make` alone lists it.
 
 GO ?= go
+# Goes to go test: make test TESTFLAGS='-count=5 -run Hammer'
+TESTFLAGS ?=
 # Pinned, so that a new release of the linter breaks nobody's build. Built by `go run`, so that it need not be installed.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 WITH_POSTGRES := $(GO) run ./internal/pgtest/with
@@ -10,28 +12,40 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
-test: ## run every test; finds, starts or installs a Postgres
-	$(WITH_POSTGRES) $(GO) test -race ./...
+test: ## run every test, with the race detector; finds, starts or installs a Postgres
+	$(WITH_POSTGRES) $(GO) test -race $(TESTFLAGS) ./...
 
 .PHONY: ci
-ci: fmt vet lint tidy test ## what CI runs: checks, then every test
+ci: check test ## what CI runs: every check, then every test
+
+.PHONY: check
+check: format vet lint tidy ## everything that needs no test run
+
+.PHONY: format
+format: ## fail if a file is not formatted
+	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then printf '%s\n' "$$files" "not formatted; run: make fmt" >&2; exit 1; fi
 
 .PHONY: fmt
-fmt: ## fail if a file is not formatted
-	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "run: gofmt -w ." >&2; exit 1; }
+fmt: ## format every file
+	gofmt -w .
 
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
 
 .PHONY: lint
-lint: ## staticcheck; staticcheck.conf has the reason for each exception
+lint: ## staticcheck; staticcheck.conf says which checks
 	$(GO) run $(STATICCHECK) ./...
 
 .PHONY: tidy
 tidy: ## fail if go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 
+.PHONY: cover
+cover: ## run every test and say how much of the code they reach
+	$(WITH_POSTGRES) $(GO) test -coverpkg=./... -coverprofile=coverage.out $(TESTFLAGS) ./...
+	$(GO) tool cover -func=coverage.out | tail -n 1
+
 .PHONY: postgres
 postgres: ## start a throw-away Postgres to play with, until Ctrl-C
-	$(WITH_POSTGRES)
+	@$(WITH_POSTGRES)
