@@ -124,7 +124,7 @@ func (f *flaw) check(t *testing.T, c catch) {
 }
 
 func flaws() []flaw {
-	return slices.Concat(appendFlaws(), retryFlaws(), roundtripFlaws(), readFlaws(), interruptFlaws(), logFlaws(), markFlaws(),
+	return slices.Concat(appendFlaws(), atomicityFlaws(), retryFlaws(), roundtripFlaws(), readFlaws(), interruptFlaws(), logFlaws(), markFlaws(),
 		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws())
 }
 

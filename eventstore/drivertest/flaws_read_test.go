@@ -12,7 +12,7 @@ import (
 )
 
 func readFlaws() []flaw {
-	return slices.Concat(pageFlaws(), staleFlaws(), filterFlaws())
+	return slices.Concat(pageFlaws(), costFlaws(), staleFlaws(), filterFlaws(), nextFlaws())
 }
 
 func pageFlaws() []flaw {
@@ -54,6 +54,11 @@ func pageFlaws() []flaw {
 					return page, err
 				}
 			}},
+	}
+}
+
+func costFlaws() []flaw {
+	return []flaw{
 		{name: "it reads all and cuts that", catches: []catch{
 			{"R5/a small page of a long stream and log costs no more than itself", "a page of 10 events of a stream of 3 MB costs"},
 		}, spoil: func(b *broken) {
@@ -165,6 +170,11 @@ func filterFlaws() []flaw {
 				return b.toyHandle.ReadAll(ctx, q)
 			}
 		}},
+	}
+}
+
+func nextFlaws() []flaw {
+	return []flaw{
 		{name: "it goes back to the head", catches: []catch{{"G5/after the head, and no record at all", "but Next is"}},
 			spoil: func(b *broken) {
 				b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
