@@ -7,6 +7,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/tidemark-go/tidemark/drivers/postgres"
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -32,6 +33,9 @@ type database interface {
 
 // openDatabase is the only place that knows which database it is.
 func openDatabase(ctx context.Context, c config) (database, error) {
+	if c.dsn != "" {
+		return postgres.Open(ctx, c.dsn, nil)
+	}
 	return sqlite.Open(ctx, cmp.Or(c.db, ":memory:"), nil)
 }
 

@@ -17,7 +17,7 @@ func (t *tour) projection(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.say("%s events are in the log, and a runner starts:", order.Thousands(head))
+	t.say("The log ends at position %s. A runner starts:", order.Thousands(head))
 	began := time.Now()
 	return t.project(ctx, func(runner *projection.Runner) error {
 		if err := t.caughtUp(ctx, runner); err != nil {

@@ -28,6 +28,7 @@ Commands:
 
 Flags, which come before the command:
   -db PATH       keep everything in the SQLite file at PATH
+  -dsn URL       keep everything in a Postgres database, as in postgres://user@localhost/shop
   -import FILE   replay a CSV file of invoice lines, and report; examples/order/testdata/orders.csv is one
   -h             print this
 `
@@ -60,10 +61,13 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 
 // config is what the command line asks for.
 type config struct {
-	db, file string
-	command  string
-	args     []string
+	db, dsn string // where everything is kept; in memory if both are empty
+	file    string
+	command string
+	args    []string
 }
+
+func (c config) inMemory() bool { return c.db == "" && c.dsn == "" }
 
 func parse(args []string) (config, error) {
 	var c config
@@ -71,6 +75,7 @@ func parse(args []string) (config, error) {
 	flags.SetOutput(io.Discard)
 	flags.Usage = func() {}
 	flags.StringVar(&c.db, "db", "", "")
+	flags.StringVar(&c.dsn, "dsn", "", "")
 	flags.StringVar(&c.file, "import", "", "")
 	if err := flags.Parse(args); err != nil {
 		return c, err
@@ -95,18 +100,20 @@ func (c config) check() error {
 		return fmt.Errorf("%s needs the number of an order", c.command)
 	case len(c.args) > wanted:
 		return fmt.Errorf("%q is too much: flags come before the command", c.args[wanted])
+	case c.db != "" && c.dsn != "":
+		return errors.New("-db and -dsn are two places to keep things in")
 	case c.command == "":
 		return nil
 	case c.file != "":
 		return fmt.Errorf("-import and %s are two things to do", c.command)
-	case c.db == "":
-		return fmt.Errorf("%s needs -db: a new database in memory has nothing in it", c.command)
+	case c.inMemory():
+		return fmt.Errorf("%s needs -db or -dsn: a new database in memory has nothing in it", c.command)
 	}
 	return nil
 }
 
 func (c config) run(ctx context.Context, out, errOut io.Writer) error {
-	if c.command != "" {
+	if c.command != "" && c.db != "" {
 		if _, err := os.Stat(c.db); err != nil {
 			return fmt.Errorf("nothing has been imported there: %w", err)
 		}
@@ -123,7 +130,7 @@ func (c config) run(ctx context.Context, out, errOut io.Writer) error {
 }
 
 func (c config) howToGoOn() string {
-	if c.db == "" {
+	if c.inMemory() {
 		return "nothing is kept of what was in memory; with -db PATH an import can be resumed"
 	}
 	return "what was done is stored; run the same command again to go on"

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/internal/pgtest"
 )
 
 const sample = "testdata/orders.csv"
@@ -44,7 +46,7 @@ func TestTheTour(t *testing.T) {
 		"version 901 is loaded from its events",
 		"version 1104 is loaded from the snapshot of version 1101",
 		"events replayed: 3\n",
-		"   1,114 events are in the log, and a runner starts:\n",
+		"   The log ends at position 1,114. A runner starts:\n",
 		"      sales is live, at position 1116 of 1116",
 		"   T1001  12345     France   2011-12  shipped     12.45\n",
 		"   T1008            EIRE     2010-12  paid         3.30\n",
@@ -53,11 +55,16 @@ func TestTheTour(t *testing.T) {
 		require.Contains(t, out, want)
 	}
 
-	t.Run("can be taken again on a database that is kept", func(t *testing.T) {
-		db := filepath.Join(t.TempDir(), "shop.db")
-		require.Contains(t, mustRun(t, "-db", db), "T1001  12345     France   2011-12  shipped     12.45\n")
-		require.Contains(t, mustRun(t, "-db", db), "T2117  12345     France   2011-12  shipped     12.45\n")
-	})
+	for flag, open := range map[string]func(t *testing.T) string{
+		"-db":  func(t *testing.T) string { return filepath.Join(t.TempDir(), "shop.db") },
+		"-dsn": func(t *testing.T) string { return pgtest.DSN(t) },
+	} {
+		t.Run("can be taken again on a database that is kept: "+flag, func(t *testing.T) {
+			database := open(t)
+			require.Contains(t, mustRun(t, flag, database), "T1001  12345     France   2011-12  shipped     12.45\n")
+			require.Regexp(t, `T21\d\d  12345     France   2011-12  shipped     12.45\n`, mustRun(t, flag, database))
+		})
+	}
 }
 
 const sampleReport = `
@@ -85,8 +92,12 @@ Best sellers
 `
 
 func TestImportingAFile(t *testing.T) {
-	db := filepath.Join(t.TempDir(), "shop.db")
-	code, out, errOut := runOrder(t, "-db", db, "-import", sample)
+	t.Run("into SQLite", func(t *testing.T) { testImport(t, "-db", filepath.Join(t.TempDir(), "shop.db")) })
+	t.Run("into Postgres", func(t *testing.T) { testImport(t, "-dsn", pgtest.DSN(t)) })
+}
+
+func testImport(t *testing.T, flag, database string) {
+	code, out, errOut := runOrder(t, flag, database, "-import", sample)
 	require.Zero(t, code, errOut)
 	require.Contains(t, out, "testdata/orders.csv: 40 rows, 21 invoices, -353.751 pounds\n21 of 21 invoices in ")
 	require.Contains(t, out, `
@@ -103,20 +114,20 @@ func TestImportingAFile(t *testing.T) {
 	require.True(t, strings.HasSuffix(errOut, "21 of 21 invoices (100 %)\n"), errOut)
 
 	t.Run("twice adds nothing", func(t *testing.T) {
-		out := mustRun(t, "-db", db, "-import", sample)
+		out := mustRun(t, flag, database, "-import", sample)
 		require.Contains(t, out, "\n     0       0.00  recorded\n    32    690.879  known from an earlier import\n")
 		require.True(t, strings.HasSuffix(out, sampleReport), out)
 	})
 	t.Run("and its report can be had again", func(t *testing.T) {
-		require.Equal(t, sampleReport, mustRun(t, "-db", db, "report"))
+		require.Equal(t, sampleReport, mustRun(t, flag, database, "report"))
 	})
 	t.Run("and the read model built again", func(t *testing.T) {
-		out := mustRun(t, "-db", db, "replay")
-		require.Contains(t, out, "The read model was thrown away at 690.879 pounds and built again from 49 events in ")
+		out := mustRun(t, flag, database, "replay")
+		require.Contains(t, out, "The read model was thrown away at 690.879 pounds and built again from 49 positions of the log in ")
 		require.True(t, strings.HasSuffix(out, sampleReport), out)
 	})
 	t.Run("and an order's history shown", func(t *testing.T) {
-		out := mustRun(t, "-db", db, "show", "C600015")
+		out := mustRun(t, flag, database, "show", "C600015")
 		require.Regexp(t, `^version  recorded             event +
 1        \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  order.placed v1         12004, EIRE, on 2011-03-03 17:45:00
 2        .{19}  order.line_returned v1  1 x 22423 CAKE STAND, THREE TIERS at 12.75
@@ -126,7 +137,7 @@ order C600015 is open, at -17.75 pounds
 $`, out)
 	})
 	t.Run("and an order that is not there is said to be missing", func(t *testing.T) {
-		code, _, errOut := runOrder(t, "-db", db, "show", "4711")
+		code, _, errOut := runOrder(t, flag, database, "show", "4711")
 		require.Equal(t, 1, code)
 		require.Equal(t, "order: there is no order 4711\n", errOut)
 	})
@@ -217,7 +228,8 @@ func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 		{"-db x show", 2, "show needs the number of an order"},
 		{"-db x show 1 2", 2, `"2" is too much: flags come before the command`},
 		{"report -db x", 2, `"-db" is too much: flags come before the command`},
-		{"replay", 2, "replay needs -db: a new database in memory has nothing in it"},
+		{"replay", 2, "replay needs -db or -dsn: a new database in memory has nothing in it"},
+		{"-db x -dsn y", 2, "-db and -dsn are two places to keep things in"},
 		{"-db x -import y report", 2, "-import and report are two things to do"},
 		{"-db " + missing + " report", 1, "nothing has been imported there: stat " + missing + ": no such file or directory"},
 		{"-import " + missing, 1, "open " + missing + ": no such file or directory"},

@@ -28,7 +28,7 @@ func (d *desk) replay(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "The read model was thrown away at %v pounds and built again from %s events in %v: %s a second\n",
+	fmt.Fprintf(out, "The read model was thrown away at %v pounds and built again from %s positions of the log in %v: %s a second\n",
 		before, order.Thousands(head), time.Since(began).Round(time.Millisecond), perSecond(int(head), began))
 	return d.report(ctx, out)
 }

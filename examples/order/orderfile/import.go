@@ -14,7 +14,7 @@ import (
 
 // Options adjusts Import. The zero value works.
 type Options struct {
-	// Workers is how many invoices are replayed at a time. Default: 8.
+	// Workers is how many invoices are replayed at a time. Appends that come together share a commit. Default: 32.
 	Workers int
 	// Progress, if set, is called after each invoice, one call at a time, with how many are done. Default: none.
 	Progress func(done int)
@@ -26,7 +26,7 @@ func Import(ctx context.Context, orders *repository.Repository[*order.Order], in
 	o := cmp.Or(opts, &Options{})
 	var mu sync.Mutex // guards total and calls of Progress
 	var total Result
-	err := inParallel(ctx, len(invoices), cmp.Or(o.Workers, 8), func(ctx context.Context, i int) error {
+	err := inParallel(ctx, len(invoices), cmp.Or(o.Workers, 32), func(ctx context.Context, i int) error {
 		result, err := invoices[i].store(ctx, orders)
 		if err != nil {
 			return err

@@ -36,7 +36,8 @@ func CreateTables(ctx context.Context, db *sqlx.DB) error {
 	return err
 }
 
-// Projection returns the projection that writes the tables.
+// Projection returns the projection that writes the tables, with some statements for each event. Where that is too slow,
+// as over a network, projection.OnBatch allows for some statements for many events.
 func Projection() *projection.Projection {
 	p := projection.New(Name, &projection.Options{StreamTypes: []string{order.StreamType}})
 	projection.On(p, placed)
