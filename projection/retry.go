@@ -103,6 +103,7 @@ func (w *worker) logFailure(level slog.Level, err error, message string, args ..
 	var f *failure
 	if errors.As(err, &f) {
 		e := &f.suspects[0]
+		err = f.err // without the event, which has attributes of its own
 		args = append(args, slog.Group("event", "type", e.Type, "stream", e.Stream.String(), "version", e.Version,
 			"position", e.Position))
 	}

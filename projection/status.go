@@ -41,39 +41,41 @@ type Status struct {
 }
 
 // Status returns how each projection is doing, in the order in which NewRunner got them. It asks the store for the head
-// and for the first event that each is behind with.
+// and for the first event that each is behind with; if that fails, it returns the error and what it knows without.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
+	var failed error
 	all := make([]Status, len(r.workers))
 	for i, w := range r.workers {
-		var err error
-		if all[i], err = w.status(ctx); err != nil {
-			return nil, fmt.Errorf("projection: status of %q: %w", w.name, err)
+		now, _ := w.gauge.read()
+		all[i] = now.Status
+		if failed != nil {
+			continue
+		}
+		if err := w.measure(ctx, now.known, &all[i]); err != nil {
+			failed = fmt.Errorf("projection: status of %q: %w", w.name, err)
 		}
 	}
-	return all, nil
+	return all, failed
 }
 
-func (w *worker) status(ctx context.Context) (Status, error) {
-	r, _ := w.gauge.read()
-	s := r.Status
-	if !r.known {
-		var err error
+// measure adds to a status what the store knows.
+func (w *worker) measure(ctx context.Context, known bool, s *Status) (err error) {
+	if !known {
 		if s.Position, err = w.store.LoadCheckpoint(ctx, w.name); err != nil {
-			return s, err
+			return err
 		}
 	}
-	var err error
-	if s.Head, err = w.store.Head(ctx); err != nil || s.Head <= s.Position {
-		return s, err
+	if s.Head, err = w.store.Head(ctx); err != nil {
+		return err
 	}
 	page, err := w.store.ReadAll(ctx, s.Position, &eventstore.ReadOptions{Types: w.recipe.types,
 		StreamTypes: w.opts.StreamTypes, Limit: 1, Raw: true})
 	if err != nil || len(page.Events) == 0 {
-		return s, err
+		return err
 	}
 	first := page.Events[0]
 	s.Head = max(s.Head, first.Position)
 	s.Lag = s.Head - first.Position + 1
 	s.Behind = max(0, w.store.Now().Sub(first.RecordedAt))
-	return s, nil
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
@@ -128,12 +129,18 @@ func TestP8StatusOfAProjectionThatHasNotBegunIsItsCheckpoint(t *testing.T) {
 	})
 }
 
-func TestP8StatusReportsADatabaseThatFails(t *testing.T) {
+func TestP8StatusTellsWhatItKnowsWhenTheDatabaseFails(t *testing.T) {
 	onEvery(t, func(t *testing.T, w *world) {
-		w.faults.set(func(f *faults) { f.load = times(1, errLost) })
-		_, err := w.runner(t, nil, w.projection("balances", nil)).Status(t.Context())
+		r := w.start(t, w.projection("balances", nil))
+		r.reach(t, "balances", w.deposit(t, 5))
+		w.faults.set(func(f *faults) { f.read = func(driver.AllQuery, *driver.Page) error { return errLost } })
+		w.deposit(t, 1)
+		synctest.Wait()
+		all, err := r.Status(t.Context())
 		require.ErrorIs(t, err, errLost)
 		require.ErrorContains(t, err, `projection: status of "balances": `)
+		require.Equal(t, projection.StateRetrying, all[0].State, "what it knows without the store")
+		require.Equal(t, int64(5), all[0].Position)
 	})
 }
 
