@@ -104,6 +104,15 @@ func (s *Store) Now() time.Time { return s.opts.Now().UTC().Truncate(time.Micros
 // TypeNames returns the registered event names whose Go type is T or, if T is an interface, implements it.
 func TypeNames[T any](s *Store) []string { return serializer.Names[T](s.reg) }
 
+// Registered returns nil if values of v's Go type can be appended or saved as a snapshot, else ErrUnknownEvent with what
+// to register.
+func (s *Store) Registered(v any) error {
+	if err := s.reg.Registered(v); err != nil {
+		return fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+	}
+	return nil
+}
+
 // Close waits for the calls in flight, ends all subscriptions with ErrClosed and closes the driver. Calls that come
 // after it fail with ErrClosed; closing again does nothing. Don't call it inside Transact.
 func (s *Store) Close() error {

@@ -25,7 +25,7 @@ type Loaded struct {
 func (r *Repository[A]) Load(ctx context.Context, id string) (A, error) {
 	a, err := r.load(ctx, id)
 	if err == nil && a.Version() == 0 {
-		err = fmt.Errorf("%w: %q", ErrNotFound, r.stream(id))
+		err = fmt.Errorf("%w: %q", ErrNotFound, r.Stream(id))
 	}
 	if err != nil {
 		var none A
@@ -36,7 +36,7 @@ func (r *Repository[A]) Load(ctx context.Context, id string) (A, error) {
 
 // load returns a new aggregate, of version 0, if nothing is stored.
 func (r *Repository[A]) load(ctx context.Context, id string) (A, error) {
-	loaded := Loaded{Stream: r.stream(id)}
+	loaded := Loaded{Stream: r.Stream(id)}
 	a, err := r.start(ctx, id, &loaded)
 	if err == nil {
 		err = r.replay(ctx, a, &loaded)
@@ -99,7 +99,7 @@ func (r *Repository[A]) replay(ctx context.Context, a A, loaded *Loaded) error {
 func (r *Repository[A]) new(id string) (A, error) {
 	a := r.newA(id)
 	if err := checkNew(a, id); err != nil {
-		return a, fmt.Errorf("repository: new %q: %w", r.stream(id), err)
+		return a, fmt.Errorf("repository: new %q: %w", r.Stream(id), err)
 	}
 	return a, nil
 }

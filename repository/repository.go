@@ -77,7 +77,11 @@ func (r *Repository[A]) probe(opts *Options) error {
 		if err := checkNew(a, id); err != nil {
 			return err
 		}
-		if _, ok := any(a).(aggregate.Snapshotter); !ok && opts != nil && opts.Snapshots.ever() {
+		s, ok := any(a).(aggregate.Snapshotter)
+		switch {
+		case ok && r.opts.Snapshots.ever():
+			return r.probeSnapshot(s)
+		case !ok && opts != nil && opts.Snapshots.ever():
 			return fmt.Errorf("the option Snapshots is set, but %T is no aggregate.Snapshotter: give it the methods "+
 				"Snapshot() (any, error) and Restore(state any) error, or leave the option out", a)
 		}
@@ -85,6 +89,20 @@ func (r *Repository[A]) probe(opts *Options) error {
 	})
 }
 
-func (r *Repository[A]) stream(id string) eventstore.StreamID {
+// probeSnapshot finds a state that nobody registered. An aggregate without events may have no state to show.
+func (r *Repository[A]) probeSnapshot(a aggregate.Snapshotter) error {
+	var state any
+	err := guarded("Snapshot", func() (err error) { state, err = a.Snapshot(); return err })
+	if err != nil || state == nil {
+		return nil
+	}
+	if err := r.store.Registered(state); err != nil {
+		return fmt.Errorf("%T could not be snapshotted: %w", a, err)
+	}
+	return nil
+}
+
+// Stream returns the id of the stream that an aggregate is kept in, for reading it as it is stored.
+func (r *Repository[A]) Stream(id string) eventstore.StreamID {
 	return eventstore.StreamID{Type: r.streamType, ID: id}
 }

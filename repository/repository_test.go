@@ -76,6 +76,15 @@ func TestNew(t *testing.T) {
 			_, err := repository.New(store, "account", newPlain, &repository.Options{Snapshots: repository.EveryEvents(5)})
 			return err
 		})
+	refused("refuses a snapshot state that is not registered", `repository: New of "account": *repository_test.odd could `+
+		`not be snapshotted: eventstore: unknown event: serializer: unknown type: repository_test.forgotten is not `+
+		`registered; add serializer.Register[repository_test.forgotten](registry, name)`,
+		func() error {
+			_, err := repository.New(store, "account", func(id string) *odd {
+				return &odd{account: newAccount(id), snapshot: func() (any, error) { return forgotten{}, nil }}
+			}, nil)
+			return err
+		})
 	refused("refuses a negative backoff", `repository: New of "account": the option Backoff is negative: -1s`,
 		func() error {
 			_, err := newAccounts(store, &repository.Options{Backoff: -time.Second})

@@ -44,7 +44,7 @@ func (r *Repository[A]) append(ctx context.Context, a A, events []aggregate.Pend
 	for i, e := range events {
 		batch[i] = eventstore.NewEvent{ID: e.ID, Payload: e.Payload}
 	}
-	_, err := r.store.Append(ctx, r.stream(a.ID()), eventstore.Exactly(a.Version()), batch...)
+	_, err := r.store.Append(ctx, r.Stream(a.ID()), eventstore.Exactly(a.Version()), batch...)
 	if errors.Is(err, eventstore.ErrIdempotency) {
 		if n, errRead := r.stored(ctx, a, events); n > 0 || errRead != nil {
 			return n, errRead
@@ -56,7 +56,7 @@ func (r *Repository[A]) append(ctx context.Context, a A, events []aggregate.Pend
 // stored returns how many of the events follow the aggregate's version in its stream already.
 func (r *Repository[A]) stored(ctx context.Context, a A, events []aggregate.PendingEvent) (n int, err error) {
 	tail := eventstore.StreamOptions{From: a.Version() + 1, Limit: len(events), Raw: true}
-	for e, err := range r.store.Stream(ctx, r.stream(a.ID()), &tail) {
+	for e, err := range r.store.Stream(ctx, r.Stream(a.ID()), &tail) {
 		if err != nil {
 			return 0, err
 		}

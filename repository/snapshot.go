@@ -46,9 +46,17 @@ func EveryDuration(d time.Duration) SnapshotPolicy {
 // Never takes no snapshots. Those that are there are still used.
 func Never(SnapshotState) bool { return false }
 
-// ever reports whether the policy takes snapshots at all: whether it would of an endless stream at the end of time.
-func (p SnapshotPolicy) ever() bool {
-	return p != nil && p(SnapshotState{Version: math.MaxInt64, Since: time.Unix(0, 0), Now: time.Unix(1<<33, 0)})
+// ever reports whether the policy takes snapshots at all: whether it would of an endless stream at the end of time. One
+// that panics on this is none of the known ones.
+func (p SnapshotPolicy) ever() (would bool) {
+	if p == nil {
+		return false
+	}
+	_ = guarded("the snapshot policy", func() error {
+		would = p(SnapshotState{Version: math.MaxInt64, Since: time.Unix(0, 0), Now: time.Unix(1<<33, 0)})
+		return nil
+	})
+	return would
 }
 
 // badSnapshot says that a snapshot is there and can't be used. Unlike an error of the database it is no reason to fail.
@@ -98,7 +106,7 @@ func (r *Repository[A]) snapshot(ctx context.Context, a A, storage *aggregate.St
 		})
 	case err != nil:
 		r.opts.Logger.WarnContext(ctx, "tidemark: took no snapshot; the events are saved",
-			"stream", r.stream(a.ID()).String(), "version", a.Version(), "error", err)
+			"stream", r.Stream(a.ID()).String(), "version", a.Version(), "error", err)
 	}
 }
 
@@ -109,7 +117,7 @@ func (r *Repository[A]) snapshotIfDue(ctx context.Context, source aggregate.Snap
 		since = now
 		storage.SetSnapshot(latest, since)
 	}
-	if !r.opts.Snapshots(SnapshotState{Stream: r.stream(a.ID()), Version: version, SnapshotVersion: latest,
+	if !r.opts.Snapshots(SnapshotState{Stream: r.Stream(a.ID()), Version: version, SnapshotVersion: latest,
 		Since: since, Now: now}) {
 		return nil
 	}
@@ -117,7 +125,7 @@ func (r *Repository[A]) snapshotIfDue(ctx context.Context, source aggregate.Snap
 	if err != nil {
 		return err
 	}
-	if err := r.store.SaveSnapshot(ctx, eventstore.Snapshot{Stream: r.stream(a.ID()), Version: version, State: state}); err != nil {
+	if err := r.store.SaveSnapshot(ctx, eventstore.Snapshot{Stream: r.Stream(a.ID()), Version: version, State: state}); err != nil {
 		return err
 	}
 	r.store.OnEnd(ctx, func(committed bool) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -137,6 +138,17 @@ func TestS6ABadSnapshotIsDiscarded(t *testing.T) {
 	})
 }
 
+// secondly has nothing to show to New, and then the state.
+func secondly(state any) func() (any, error) {
+	var asked atomic.Bool
+	return func() (any, error) {
+		if asked.CompareAndSwap(false, true) {
+			return nil, nil
+		}
+		return state, nil
+	}
+}
+
 func TestS6AFailedSnapshotFailsNoSave(t *testing.T) {
 	onEvery(t, func(t *testing.T, w *world) {
 		cases := []struct {
@@ -152,7 +164,7 @@ func TestS6AFailedSnapshotFailsNoSave(t *testing.T) {
 			{name: "Snapshot panics", want: "taking a snapshot panicked: no film",
 				snapshot: func() (any, error) { panic("no film") }},
 			{name: "the state is of no registered type", want: "repository_test.forgotten",
-				snapshot: func() (any, error) { return forgotten{}, nil }},
+				snapshot: secondly(forgotten{})},
 			{name: "the policy panics", want: "taking a snapshot panicked: no rule",
 				policy: func(repository.SnapshotState) bool { panic("no rule") }},
 		}

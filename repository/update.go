@@ -55,7 +55,7 @@ type tries struct {
 const maxBackoff = time.Second
 
 func (r *Repository[A]) newTries(ctx context.Context, id string) *tries {
-	t := &tries{stream: r.stream(id), left: r.opts.Retries, nextDelay: r.opts.Backoff}
+	t := &tries{stream: r.Stream(id), left: r.opts.Retries, nextDelay: r.opts.Backoff}
 	if r.store.InTransaction(ctx) {
 		t.left = 0
 	}

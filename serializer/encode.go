@@ -30,6 +30,16 @@ func (r *Registry) Encode(v any) (Encoded, error) {
 	return Encoded{Type: e.name, Schema: e.schema, ContentType: e.format.contentType, Data: data}, nil
 }
 
+// Registered returns nil if v can be handed to Encode, as far as its type is concerned; else the error that Encode would
+// return.
+func (r *Registry) Registered(v any) error {
+	t := r.published.Load()
+	if _, ok := t.byType[reflect.TypeOf(v)]; !ok {
+		return t.unregistered(v)
+	}
+	return nil
+}
+
 func (e *entry) marshal(v any) (data []byte, err error) {
 	defer catch(&err)
 	return e.encode(e.format.codec, v)
