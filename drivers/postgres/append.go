@@ -91,11 +91,8 @@ RETURNING version, global_position`
 var errRefused = errors.New("a stream is not at its expected version")
 
 // Commit implements driver.Store.
-func (s *Store) Commit(ctx context.Context, writes []driver.Write) (receipts []driver.Receipt, err error) {
-	err = s.with(ctx, func(c conn) error {
-		receipts, err = c.commit(ctx, writes)
-		return err
-	})
+func (s *Store) Commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	receipts, err := with(ctx, s, func(c conn) ([]driver.Receipt, error) { return c.commit(ctx, writes) })
 	return receipts, failed(ctx, "append to "+streamNames(writes), err)
 }
 

@@ -22,23 +22,22 @@ RETURNING position`
 )
 
 // LoadCheckpoint implements driver.Checkpointer.
-func (s *Store) LoadCheckpoint(ctx context.Context, name string) (position int64, err error) {
-	err = s.with(ctx, func(c conn) error {
-		_, err := c.row(ctx, s.sql.loadCheckpoint, []any{&position}, name)
-		return err
+func (s *Store) LoadCheckpoint(ctx context.Context, name string) (int64, error) {
+	position, err := with(ctx, s, func(c conn) (position int64, err error) {
+		_, err = c.row(ctx, s.sql.loadCheckpoint, []any{&position}, name)
+		return position, err
 	})
 	return position, failed(ctx, "load the checkpoint of "+name, err)
 }
 
 // SaveCheckpoint implements driver.Checkpointer.
 func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
-	err := s.with(ctx, func(c conn) error {
+	moved, err := with(ctx, s, func(c conn) (bool, error) {
 		var position int64
-		moved, err := c.row(ctx, s.sql.moveCheckpoint, []any{&position}, name, from, to, timestamp(at))
-		if err == nil && !moved {
-			err = driver.ErrCheckpointMoved
-		}
-		return err
+		return c.row(ctx, s.sql.moveCheckpoint, []any{&position}, name, from, to, timestamp(at))
 	})
+	if err == nil && !moved {
+		err = driver.ErrCheckpointMoved
+	}
 	return failed(ctx, "save the checkpoint of "+name, err)
 }

@@ -25,15 +25,15 @@ ORDER BY global_position`
 // A reader far behind a mark that is known reads up to that one, and does not ask for a newer. Only if it comes to it
 // before its page is cut, it asks and reads on, so that it sees what was committed before the call.
 func (s *Store) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
-	r := logReader{q: q, page: page{maxBytes: q.MaxBytes}, next: q.After, head: q.After}
-	err := s.with(ctx, func(c conn) error {
-		r.conn = c
-		return r.read(ctx)
+	p, err := with(ctx, s, func(c conn) (driver.Page, error) {
+		r := logReader{conn: c, q: q, page: page{maxBytes: q.MaxBytes}, next: q.After}
+		err := r.read(ctx)
+		return driver.Page{Records: r.page.records, Next: r.next, Head: r.head}, err
 	})
 	if err != nil {
 		return driver.Page{}, failed(ctx, "read the log", err)
 	}
-	return driver.Page{Records: r.page.records, Next: r.next, Head: r.head}, nil
+	return p, nil
 }
 
 // logReader reads one page.

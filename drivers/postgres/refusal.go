@@ -32,7 +32,7 @@ func (c conn) explain(ctx context.Context, writes []driver.Write, err error) err
 	stored, failure := c.storedAlready(ctx, writes)
 	switch {
 	case failure != nil:
-		return errors.Join(failure, err)
+		return failure
 	case len(stored) > 0:
 		return &driver.DuplicateError{Stored: stored}
 	case errors.Is(err, errRefused):

@@ -23,36 +23,43 @@ WHERE s.version <= excluded.version`
 
 // SaveSnapshot implements driver.Snapshotter.
 func (s *Store) SaveSnapshot(ctx context.Context, snap driver.Snapshot) error {
-	json, hexadecimal := payload(snap.ContentType, snap.Data)
-	err := s.with(ctx, func(c conn) error {
-		save := func() error {
-			_, err := c.row(ctx, s.sql.saveSnapshot, nil, snap.Stream.Type, snap.Stream.ID, snap.Version, snap.Type,
-				int64(snap.Schema), snap.ContentType, json, hexadecimal, timestamp(snap.RecordedAt))
-			return err
-		}
+	_, err := with(ctx, s, func(c conn) (struct{}, error) {
 		if c.tx == nil {
-			return save()
+			return struct{}{}, c.saveSnapshot(ctx, snap)
 		}
-		return c.savepoint(ctx, save)
+		return struct{}{}, c.savepoint(ctx, func() error { return c.saveSnapshot(ctx, snap) })
 	})
 	return failed(ctx, "save the snapshot of stream "+snap.Stream.String(), err)
 }
 
+func (c conn) saveSnapshot(ctx context.Context, snap driver.Snapshot) error {
+	json, hexadecimal := payload(snap.ContentType, snap.Data)
+	_, err := c.row(ctx, c.store.sql.saveSnapshot, nil, snap.Stream.Type, snap.Stream.ID, snap.Version, snap.Type,
+		int64(snap.Schema), snap.ContentType, json, hexadecimal, timestamp(snap.RecordedAt))
+	return err
+}
+
 // LoadSnapshot implements driver.Snapshotter.
 func (s *Store) LoadSnapshot(ctx context.Context, stream driver.StreamID) (snap driver.Snapshot, ok bool, err error) {
-	snap.Stream = stream
-	var binary []byte
-	err = s.with(ctx, func(c conn) error {
-		into := []any{&snap.Version, &snap.Type, &snap.Schema, &snap.ContentType, &snap.Data, &binary, &snap.RecordedAt}
-		ok, err = c.row(ctx, s.sql.loadSnapshot, into, stream.Type, stream.ID)
-		return err
-	})
-	if err != nil || !ok {
+	found, err := with(ctx, s, func(c conn) (*driver.Snapshot, error) { return c.loadSnapshot(ctx, stream) })
+	if err != nil || found == nil {
 		return driver.Snapshot{}, false, failed(ctx, "load the snapshot of stream "+stream.String(), err)
+	}
+	return *found, true, nil
+}
+
+// loadSnapshot returns nil if there is none.
+func (c conn) loadSnapshot(ctx context.Context, stream driver.StreamID) (*driver.Snapshot, error) {
+	snap := driver.Snapshot{Stream: stream}
+	var binary []byte
+	into := []any{&snap.Version, &snap.Type, &snap.Schema, &snap.ContentType, &snap.Data, &binary, &snap.RecordedAt}
+	ok, err := c.row(ctx, c.store.sql.loadSnapshot, into, stream.Type, stream.ID)
+	if err != nil || !ok {
+		return nil, err
 	}
 	if snap.Data == nil {
 		snap.Data = binary
 	}
 	snap.RecordedAt = snap.RecordedAt.UTC()
-	return snap, true, nil
+	return &snap, nil
 }

@@ -32,12 +32,13 @@ func (s *Store) ReadStream(ctx context.Context, q driver.StreamQuery) ([]driver.
 		st = s.sql.streamBackward
 	}
 	to := cmp.Or(q.To, math.MaxInt64)
-	p := page{maxBytes: q.MaxBytes}
-	err := s.with(ctx, func(c conn) error {
-		return c.each(ctx, st, p.scan, q.Stream.Type, q.Stream.ID, q.From, to, int64(q.Limit), int64(q.MaxBytes))
+	records, err := with(ctx, s, func(c conn) ([]driver.Record, error) {
+		p := page{maxBytes: q.MaxBytes}
+		err := c.each(ctx, st, p.scan, q.Stream.Type, q.Stream.ID, q.From, to, int64(q.Limit), int64(q.MaxBytes))
+		return p.records, err
 	})
 	if err != nil {
 		return nil, failed(ctx, "read stream "+q.Stream.String(), err)
 	}
-	return p.records, nil
+	return records, nil
 }

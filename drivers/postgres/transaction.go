@@ -2,7 +2,7 @@ package postgres
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"sync"
 
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
@@ -37,13 +37,14 @@ type joined struct {
 }
 
 // with runs f on the pool, or on the transaction that ctx carries.
-func (s *Store) with(ctx context.Context, f func(c conn) error) error {
+func with[T any](ctx context.Context, s *Store, f func(c conn) (T, error)) (T, error) {
 	tx, inside, err := sqltx.Of(ctx, s.db)
 	switch {
 	case err != nil:
-		return err
+		var none T
+		return none, err
 	case !inside:
-		return f(conn{store: s})
+		return returning(ctx, func() (T, error) { return f(conn{store: s}) })
 	}
 	j, _ := sqltx.Local(ctx, s, func() *joined { return s.join(ctx) })
 	j.mu.Lock()
@@ -73,7 +74,7 @@ func (c conn) savepoint(ctx context.Context, f func() error) error {
 	}
 	back := c.exec(context.WithoutCancel(ctx), "ROLLBACK TO SAVEPOINT tidemark; RELEASE SAVEPOINT tidemark")
 	if back != nil {
-		return errors.Join(err, back)
+		return fmt.Errorf("%w, after: %v", back, err) //nolint:errorlint // what counts is that the transaction is lost
 	}
 	return err
 }
