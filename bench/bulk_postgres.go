@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
+)
+
+const (
+	nameCopy     = "COPY"
+	nameMultiRow = "multi-row INSERT"
+)
+
+// bulkTable takes events the fastest ways that Postgres has, without looking at what is there.
+type bulkTable struct {
+	db    *sqlx.DB
+	table string
+	write func(ctx context.Context, t *bulkTable, rows []bulkRow) error
+}
+
+// bulkRow are the values of wayColumns.
+type bulkRow []any
+
+func newBulkTable(ctx context.Context, db *sqlx.DB, table string,
+	write func(context.Context, *bulkTable, []bulkRow) error) (*bulkTable, error) {
+	t := &bulkTable{db: db, table: strings.ToLower(table), write: write}
+	return t, makeTable(ctx, db, t.table)
+}
+
+func (t *bulkTable) append(ctx context.Context, stream string, version int64, events []event) error {
+	rows := make([]bulkRow, len(events))
+	for i := range events {
+		var err error
+		if rows[i], err = rowArgs(stream, version+int64(i)+1, &events[i], createdAt(t.db)); err != nil {
+			return err
+		}
+	}
+	return t.write(ctx, t, rows)
+}
+
+func (t *bulkTable) count(ctx context.Context) (int, error) { return countRows(ctx, t.db, t.table) }
+
+// bulkColumns are wayColumns as a list.
+func bulkColumns() []string {
+	list := strings.Split(strings.TrimPrefix(wayColumns, "("), ",")
+	for i := range list {
+		list[i] = strings.TrimSpace(list[i])
+	}
+	return list
+}
+
+func copyRows(ctx context.Context, t *bulkTable, rows []bulkRow) error {
+	tx, err := t.db.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
+	st, err := tx.PrepareContext(ctx, pq.CopyIn(t.table, bulkColumns()...))
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if _, err := st.ExecContext(ctx, row...); err != nil {
+			return err
+		}
+	}
+	if _, err := st.ExecContext(ctx); err != nil {
+		return err
+	}
+	if err := st.Close(); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+func insertRows(ctx context.Context, t *bulkTable, rows []bulkRow) error {
+	var args []any
+	var values []string
+	for _, row := range rows {
+		places := make([]string, len(row))
+		for i := range row {
+			places[i] = fmt.Sprintf("$%d", len(args)+i+1)
+		}
+		values = append(values, "("+strings.Join(places, ", ")+")")
+		args = append(args, row...)
+	}
+	_, err := t.db.ExecContext(ctx, "INSERT INTO "+t.table+" "+wayColumns+") VALUES "+strings.Join(values, ", "), args...)
+	return err
+}

@@ -1,0 +1,31 @@
+package main
+
+import "time"
+
+// scale is how large everything is.
+type scale struct {
+	name   string
+	rounds int
+	turn   time.Duration // of one entrant in one round, where the time is fixed
+	log    int           // events in the log that is read
+	writes int           // events projected into a SQL read model
+	pings  int           // events whose way to the handlers is timed
+	loss   time.Duration // for how long writers and a reader race
+	growth []int         // events in the stores that are compared, the smallest first
+}
+
+func chooseScale(quick, full bool, rounds int) scale {
+	s := scale{name: "standard", rounds: 3, turn: 2 * time.Second, log: 500_000, writes: 50_000, pings: 200,
+		loss: 2 * time.Second, growth: []int{100_000, 1_000_000}}
+	switch {
+	case quick:
+		s.name, s.turn, s.log, s.writes, s.pings = "quick", time.Second, 50_000, 10_000, 50
+		s.loss, s.growth = time.Second, []int{10_000, 100_000}
+	case full:
+		s.name, s.rounds, s.growth = "full", 5, []int{100_000, 1_000_000, 10_000_000}
+	}
+	if rounds > 0 {
+		s.rounds = rounds
+	}
+	return s
+}
