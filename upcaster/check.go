@@ -32,7 +32,7 @@ func (s Step) check() error {
 		if err := t.check(); err != nil {
 			return fmt.Errorf("%v: type %q v%d %w", s, t.Name, t.Schema, err)
 		}
-		if t != s.from && t.Name == s.from.Name && t.Schema < s.from.Schema {
+		if t.Name == s.from.Name && t.Schema < s.from.Schema {
 			return fmt.Errorf("%v goes back to an earlier version", s)
 		}
 	}

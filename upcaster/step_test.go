@@ -151,7 +151,8 @@ func TestSplit(t *testing.T) {
 		out[0].Metadata["by"] = "reader"
 		out[0].Tags[0] = "reader"
 		require.Equal(t, want, out[1].Metadata)
-		require.Equal(t, stored.Tags, out[1].Tags)
+		require.Equal(t, []string{"vip"}, out[1].Tags)
+		require.Equal(t, []string{"vip"}, stored.Tags)
 	})
 	t.Run("refuses a type that it does not declare", func(t *testing.T) {
 		_, err := newChain(t, split(func(upcaster.Event, upcaster.Codec) ([]upcaster.Event, error) {
