@@ -58,6 +58,16 @@ func TestEncode(t *testing.T) {
 	})
 }
 
+func TestRegisteredSaysWhatEncodeWouldSay(t *testing.T) {
+	r := newRegistry(t, func(r *serializer.Registry) { serializer.Register[placed](r, "order.placed") })
+	require.NoError(t, r.Registered(placed{}))
+	for _, value := range []any{nil, &placed{}, shipped{}} {
+		_, err := r.Encode(value)
+		require.EqualError(t, r.Registered(value), err.Error())
+		require.ErrorIs(t, r.Registered(value), serializer.ErrUnknownType)
+	}
+}
+
 func TestEncodeSurvivesThePanicOfACodec(t *testing.T) {
 	broken := errors.New("broken")
 	for name, c := range map[string]struct {

@@ -10,12 +10,25 @@ import (
 	"github.com/tidemark-go/tidemark/serializer"
 )
 
-func TestRegistrationMistakes(t *testing.T) {
+// mistakes are registrations that must be reported, with what Err says.
+type mistakes map[string]struct {
+	register func(r *serializer.Registry)
+	err      string
+}
+
+func (m mistakes) requireReported(t *testing.T) {
+	for name, c := range m {
+		t.Run(name+" is reported with name and Go type", func(t *testing.T) {
+			r := serializer.NewRegistry(nil)
+			c.register(r)
+			require.ErrorContains(t, r.Err(), c.err)
+		})
+	}
+}
+
+func TestNamesAreChecked(t *testing.T) {
 	register := serializer.Register[placed]
-	cases := map[string]struct {
-		register func(r *serializer.Registry)
-		err      string
-	}{
+	mistakes{
 		"an empty name": {
 			func(r *serializer.Registry) { register(r, "") },
 			`serializer: register "" for serializer_test.placed: name "" is empty`,
@@ -36,28 +49,6 @@ func TestRegistrationMistakes(t *testing.T) {
 			func(r *serializer.Registry) { register(r, "order.placed", serializer.Alias("")) },
 			`serializer: register "order.placed" for serializer_test.placed: name "" is empty`,
 		},
-		"a version below 1": {
-			func(r *serializer.Registry) { register(r, "order.placed", serializer.Version(0)) },
-			`serializer: register "order.placed" for serializer_test.placed: schema version 0 is below 1`,
-		},
-		"an interface": {
-			func(r *serializer.Registry) { serializer.Register[orderEvent](r, "order.event") },
-			`serializer: register "order.event" for serializer_test.orderEvent: it is an interface; ` +
-				`register the types that implement it`,
-		},
-		"a nil codec": {
-			func(r *serializer.Registry) { register(r, "order.placed", serializer.WithCodec(nil)) },
-			`serializer: register "order.placed" for serializer_test.placed: the codec is nil`,
-		},
-		"a codec without a content type": {
-			func(r *serializer.Registry) { register(r, "order.placed", serializer.WithCodec(named(""))) },
-			`content type "" of codec serializer_test.funcCodec is empty`,
-		},
-		"a codec that panics when it is asked for its content type": {
-			func(r *serializer.Registry) { register(r, "order.placed", serializer.WithCodec(funcCodec{})) },
-			`serializer: register "order.placed" for serializer_test.placed: panic: runtime error: ` +
-				`invalid memory address or nil pointer dereference`,
-		},
 		"a name twice": {
 			func(r *serializer.Registry) {
 				register(r, "order.placed")
@@ -65,14 +56,6 @@ func TestRegistrationMistakes(t *testing.T) {
 			},
 			`serializer: register "order.placed" for serializer_test.shipped: name "order.placed" is taken by ` +
 				`serializer_test.placed`,
-		},
-		"a type twice": {
-			func(r *serializer.Registry) {
-				register(r, "order.placed")
-				register(r, "order.created")
-			},
-			`serializer: register "order.created" for serializer_test.placed: the type is registered already, ` +
-				`as "order.placed"`,
 		},
 		"an alias that is another type's name": {
 			func(r *serializer.Registry) {
@@ -100,14 +83,43 @@ func TestRegistrationMistakes(t *testing.T) {
 			},
 			`name "order.created" is given twice`,
 		},
-	}
-	for name, c := range cases {
-		t.Run(name+" is reported with name and Go type", func(t *testing.T) {
-			r := serializer.NewRegistry(nil)
-			c.register(r)
-			require.ErrorContains(t, r.Err(), c.err)
-		})
-	}
+	}.requireReported(t)
+}
+
+func TestTypesVersionsAndCodecsAreChecked(t *testing.T) {
+	register := serializer.Register[placed]
+	mistakes{
+		"a version below 1": {
+			func(r *serializer.Registry) { register(r, "order.placed", serializer.Version(0)) },
+			`serializer: register "order.placed" for serializer_test.placed: schema version 0 is below 1`,
+		},
+		"an interface": {
+			func(r *serializer.Registry) { serializer.Register[orderEvent](r, "order.event") },
+			`serializer: register "order.event" for serializer_test.orderEvent: it is an interface; ` +
+				`register the types that implement it`,
+		},
+		"a nil codec": {
+			func(r *serializer.Registry) { register(r, "order.placed", serializer.WithCodec(nil)) },
+			`serializer: register "order.placed" for serializer_test.placed: the codec is nil`,
+		},
+		"a codec without a content type": {
+			func(r *serializer.Registry) { register(r, "order.placed", serializer.WithCodec(named(""))) },
+			`content type "" of codec serializer_test.funcCodec is empty`,
+		},
+		"a codec that panics when it is asked for its content type": {
+			func(r *serializer.Registry) { register(r, "order.placed", serializer.WithCodec(funcCodec{})) },
+			`serializer: register "order.placed" for serializer_test.placed: panic: runtime error: ` +
+				`invalid memory address or nil pointer dereference`,
+		},
+		"a type twice": {
+			func(r *serializer.Registry) {
+				register(r, "order.placed")
+				register(r, "order.created")
+			},
+			`serializer: register "order.created" for serializer_test.placed: the type is registered already, ` +
+				`as "order.placed"`,
+		},
+	}.requireReported(t)
 }
 
 func TestErr(t *testing.T) {

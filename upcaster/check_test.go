@@ -9,15 +9,30 @@ import (
 	"github.com/tidemark-go/tidemark/upcaster"
 )
 
-func TestNewRefusesWhatCannotWork(t *testing.T) {
-	a1, a2, a3, a4, b1, c1 := v("a", 1), v("a", 2), v("a", 3), v("a", 4), v("b", 1), v("c", 1)
-	rename := upcaster.Rename
-	for name, c := range map[string]struct {
-		steps []upcaster.Step
-		err   string
-	}{
+// mistakes are lists of steps that must be refused, with what New says.
+type mistakes map[string]struct {
+	steps []upcaster.Step
+	err   string
+}
+
+func (m mistakes) requireRefused(t *testing.T) {
+	for name, c := range m {
+		t.Run(name+" is refused", func(t *testing.T) {
+			chain, err := upcaster.New(c.steps...)
+			if strings.HasPrefix(c.err, "upcaster: ") {
+				require.EqualError(t, err, c.err)
+			}
+			require.ErrorContains(t, err, c.err)
+			require.Nil(t, chain)
+		})
+	}
+}
+
+func TestNewChecksEachStep(t *testing.T) {
+	a1, a2, b1, c1 := v("a", 1), v("a", 2), v("b", 1), v("c", 1)
+	mistakes{
 		"the zero Step": {
-			[]upcaster.Step{rename(a1, a2), {}},
+			[]upcaster.Step{upcaster.Rename(a1, a2), {}},
 			"upcaster: argument 2 of New: it is the zero Step; use Struct, Map, Rename, Split or Drop",
 		},
 		"a struct step without a function": {
@@ -37,68 +52,65 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 			"upcaster: argument 1 of New: the split of a v1 lists no types to split into; use Drop",
 		},
 		"a type without a name": {
-			[]upcaster.Step{rename(v("", 1), a1)},
+			[]upcaster.Step{upcaster.Rename(v("", 1), a1)},
 			`upcaster: argument 1 of New: the step from  v1 to a v1: type "" v1 has no name`,
 		},
 		"a name that is too long": {
 			[]upcaster.Step{upcaster.Drop(v(strings.Repeat("x", 256), 1))}, "has a name of 256 bytes; 255 are the most",
 		},
 		"a name that is not UTF-8": {
-			[]upcaster.Step{rename(a1, v("a\xff", 1))}, `type "a\xff" v1 has a name that is not valid UTF-8`,
+			[]upcaster.Step{upcaster.Rename(a1, v("a\xff", 1))}, `type "a\xff" v1 has a name that is not valid UTF-8`,
 		},
 		"a name with NUL": {
-			[]upcaster.Step{rename(a1, v("a\x00b", 1))}, `type "a\x00b" v1 has a name that contains NUL`,
+			[]upcaster.Step{upcaster.Rename(a1, v("a\x00b", 1))}, `type "a\x00b" v1 has a name that contains NUL`,
 		},
 		"a version below 1": {
-			[]upcaster.Step{upcaster.Drop(v("a", 0)), rename(b1, v("b", -1))},
+			[]upcaster.Step{upcaster.Drop(v("a", 0)), upcaster.Rename(b1, v("b", -1))},
 			"upcaster: argument 1 of New: the step that drops a v0: type \"a\" v0 has a version below 1\n" +
 				"upcaster: argument 2 of New: the step from b v1 to b v-1: type \"b\" v-1 has a version below 1",
 		},
 		"a step back": {
-			[]upcaster.Step{rename(a2, a1)},
+			[]upcaster.Step{upcaster.Rename(a2, a1)},
 			"upcaster: argument 1 of New: the step from a v2 to a v1 goes back to an earlier version",
 		},
+	}.requireRefused(t)
+}
+
+func TestNewChecksHowStepsFitTogether(t *testing.T) {
+	a1, a2, a3, a4, b1, c1 := v("a", 1), v("a", 2), v("a", 3), v("a", 4), v("b", 1), v("c", 1)
+	mistakes{
 		"two steps from one type": {
-			[]upcaster.Step{rename(a1, a2), upcaster.Drop(a1)},
+			[]upcaster.Step{upcaster.Rename(a1, a2), upcaster.Drop(a1)},
 			"upcaster: two steps take a v1: the step from a v1 to a v2 and the step that drops a v1",
 		},
 		"a step to where it started": {
-			[]upcaster.Step{rename(a1, a1)}, "upcaster: steps lead in a circle: a v1, then a v1",
+			[]upcaster.Step{upcaster.Rename(a1, a1)}, "upcaster: steps lead in a circle: a v1, then a v1",
 		},
 		"a circle": {
-			[]upcaster.Step{rename(c1, a1), rename(a1, b1), splitInto(b1, a2, c1)},
+			[]upcaster.Step{upcaster.Rename(c1, a1), upcaster.Rename(a1, b1), splitInto(b1, a2, c1)},
 			"upcaster: steps lead in a circle: c v1, then a v1, then b v1, then c v1",
 		},
 		"a gap between two versions": {
-			[]upcaster.Step{rename(a1, a2), rename(a3, a4)},
+			[]upcaster.Step{upcaster.Rename(a1, a2), upcaster.Rename(a3, a4)},
 			"upcaster: a step from a v2 is missing: the step from a v1 to a v2 ends there, " +
 				"but the step from a v3 to a v4 is about a later version",
 		},
 		"two ends of one name": {
-			[]upcaster.Step{rename(a1, a2), splitInto(b1, c1, a3)},
+			[]upcaster.Step{upcaster.Rename(a1, a2), splitInto(b1, c1, a3)},
 			"upcaster: a step from a v2 is missing: the step from a v1 to a v2 ends there, " +
 				"but the step from b v1 to c v1 and a v3 is about a later version",
 		},
 		"an end below a version that is dropped": {
-			[]upcaster.Step{rename(a1, a2), upcaster.Drop(a3)},
+			[]upcaster.Step{upcaster.Rename(a1, a2), upcaster.Drop(a3)},
 			"upcaster: a step from a v2 is missing: the step from a v1 to a v2 ends there, " +
 				"but the step that drops a v3 is about a later version",
 		},
 		"a way back through another name": {
-			[]upcaster.Step{rename(a2, b1), rename(b1, a1)},
+			[]upcaster.Step{upcaster.Rename(a2, b1), upcaster.Rename(b1, a1)},
 			"upcaster: a step from a v1 is missing: the step from b v1 to a v1 ends there, " +
 				"but the step from a v2 to b v1 is about a later version",
 		},
-	} {
-		t.Run(name, func(t *testing.T) {
-			chain, err := upcaster.New(c.steps...)
-			if strings.HasPrefix(c.err, "upcaster: ") {
-				require.EqualError(t, err, c.err)
-			}
-			require.ErrorContains(t, err, c.err)
-			require.Nil(t, chain)
-		})
-	}
+	}.requireRefused(t)
 }
 
 func TestNewReportsEveryMistake(t *testing.T) {
