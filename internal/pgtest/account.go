@@ -30,30 +30,3 @@ func credential(u *user.User) (*syscall.Credential, error) {
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 }
-
-// makeDir makes a directory that belongs to an account. Its path is short: that of a socket may have some 100 bytes.
-func makeDir(as *syscall.Credential) (string, error) {
-	dir, err := os.MkdirTemp(parentDir(as), "tidemark-pg-")
-	if err == nil {
-		err = give(dir, as)
-	}
-	if err != nil {
-		return "", fmt.Errorf("pgtest: a directory for the server: %w", err)
-	}
-	return dir, nil
-}
-
-// parentDir knows that root's own place for temporary files may be closed to others.
-func parentDir(as *syscall.Credential) string {
-	if as != nil || len(os.TempDir()) > 60 {
-		return "/tmp"
-	}
-	return os.TempDir()
-}
-
-func give(path string, as *syscall.Credential) error {
-	if as == nil {
-		return nil
-	}
-	return os.Chown(path, int(as.Uid), int(as.Gid))
-}

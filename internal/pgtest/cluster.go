@@ -37,7 +37,7 @@ func NewCluster(ctx context.Context, settings map[string]string) (*Cluster, erro
 	if err != nil {
 		return nil, err
 	}
-	dir, err := makeDir(as)
+	dir, err := makeDir(places(as, settings["fsync"] == "on"), as)
 	if err != nil {
 		return nil, err
 	}

@@ -31,7 +31,7 @@ func find(installations []string) (string, error) {
 	return "", ErrNoPostgres
 }
 
-// onPath follows links: some machines have a link to one of the binaries on PATH and the others beside its target.
+// onPath follows links first: some machines have links to a few of the binaries on PATH, and all of them beside the targets.
 func onPath() []string {
 	var dirs []string
 	for _, program := range []string{"initdb", "postgres"} {
@@ -39,10 +39,10 @@ func onPath() []string {
 		if err != nil {
 			continue
 		}
-		dirs = append(dirs, filepath.Dir(path))
 		if target, err := filepath.EvalSymlinks(path); err == nil {
 			dirs = append(dirs, filepath.Dir(target))
 		}
+		dirs = append(dirs, filepath.Dir(path))
 	}
 	return dirs
 }

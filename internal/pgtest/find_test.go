@@ -35,9 +35,11 @@ func TestTheNewestWholeInstallationIsFound(t *testing.T) {
 func TestWhatIsOnPathComesFirstAndLinksAreFollowed(t *testing.T) {
 	root, onPath := t.TempDir(), t.TempDir()
 	t.Setenv("PATH", onPath)
-	whole := install(t, filepath.Join(root, "15/bin"), "initdb", "pg_ctl", "postgres")
-	install(t, filepath.Join(root, "17/bin"), "initdb", "pg_ctl", "postgres")
-	require.NoError(t, os.Symlink(filepath.Join(whole, "postgres"), filepath.Join(onPath, "postgres")))
+	whole := install(t, filepath.Join(root, "15/bin"), "initdb", "pg_ctl", "postgres", "psql")
+	install(t, filepath.Join(root, "17/bin"), "initdb", "pg_ctl", "postgres", "psql")
+	for _, program := range []string{"initdb", "pg_ctl", "postgres"} {
+		require.NoError(t, os.Symlink(filepath.Join(whole, program), filepath.Join(onPath, program)))
+	}
 	dir, err := pgtest.FindIn([]string{filepath.Join(root, "*/bin")})
 	require.NoError(t, err)
 	require.Equal(t, whole, dir)

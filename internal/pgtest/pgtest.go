@@ -39,8 +39,8 @@ func DSN(tb testing.TB) string {
 
 // StartCluster starts a server for one test, and removes it when the test has ended. That takes one to two seconds: it is
 // for tests that kill the server, change its settings or compare two. settings go over those of a throw-away cluster,
-// which does not sync to disk. The test is skipped, loudly, if Postgres is not installed on this machine, even if DSN has
-// a server elsewhere.
+// which does not sync to disk, and is in memory where there is room; {"fsync": "on"} puts it on disk. The test is skipped,
+// loudly, if Postgres is not installed on this machine, even if DSN has a server elsewhere.
 func StartCluster(tb testing.TB, settings map[string]string) *Cluster {
 	tb.Helper()
 	c, err := NewCluster(context.Background(), settings)

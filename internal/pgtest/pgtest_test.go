@@ -3,9 +3,12 @@ package pgtest_test
 import (
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 	"time"
 
+	_ "github.com/jackc/pgx/v5/stdlib"
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +21,16 @@ func connect(t *testing.T, dsn string) *sqlx.DB {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = db.Close() }) // an error tells of connections that a test has cut
 	return db
+}
+
+// binaries returns where Postgres' programs are, or skips the test.
+func binaries(t *testing.T) string {
+	t.Helper()
+	dir, err := pgtest.Find()
+	if err != nil {
+		t.Skip(err)
+	}
+	return dir
 }
 
 func get[T any](t *testing.T, db *sqlx.DB, query string, args ...any) T {
@@ -52,6 +65,26 @@ func TestADatabaseGoesWithItsTestEvenIfSomebodyIsConnected(t *testing.T) {
 	require.NoError(t, left.Close())
 	db := connect(t, pgtest.DSN(t))
 	require.Zero(t, get[int](t, db, `SELECT count(*) FROM pg_database WHERE datname = $1`, name))
+}
+
+func TestAnAddressIsUnderstoodByBothDrivers(t *testing.T) {
+	t.Parallel()
+	dsn := pgtest.DSN(t)
+	name := get[string](t, connect(t, dsn), `SELECT current_database()`)
+	db, err := sqlx.ConnectContext(t.Context(), "pgx", dsn)
+	require.NoError(t, err)
+	defer db.Close()
+	require.Equal(t, name, get[string](t, db, `SELECT current_database()`))
+}
+
+func TestAnAddressIsUnderstoodByPostgresOwnPrograms(t *testing.T) {
+	t.Parallel()
+	dsn, bin := pgtest.DSN(t), binaries(t)
+	name := get[string](t, connect(t, dsn), `SELECT current_database()`)
+	out, err := exec.CommandContext(t.Context(), filepath.Join(bin, "psql"), "--tuples-only", "--no-align",
+		"--command=SELECT current_database()", "--dbname="+dsn).CombinedOutput()
+	require.NoError(t, err, string(out))
+	require.Equal(t, name+"\n", string(out))
 }
 
 func TestAServerMayBeGivenAsAURLOrAsPairs(t *testing.T) {
@@ -126,20 +159,15 @@ func TestSettingsGoOverThoseOfAThrowAwayCluster(t *testing.T) {
 
 func TestABadSettingIsReportedInTheServersOwnWords(t *testing.T) {
 	t.Parallel()
-	if _, err := pgtest.Find(); err != nil {
-		t.Skip(err)
-	}
+	binaries(t)
 	_, err := pgtest.NewCluster(t.Context(), map[string]string{"max_connections": "many"})
 	require.ErrorContains(t, err, `invalid value for parameter "max_connections"`)
 }
 
 func TestAClosedClusterLeavesNothingBehind(t *testing.T) {
-	if _, err := pgtest.Find(); err != nil {
-		t.Skip(err)
-	}
+	binaries(t)
 	for name, before := range map[string]func(*pgtest.Cluster) error{
 		"running": func(*pgtest.Cluster) error { return nil },
-		"stopped": (*pgtest.Cluster).Stop,
 		"killed":  (*pgtest.Cluster).Kill,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -3,5 +3,8 @@
 trap '' HUP INT QUIT TERM
 read -r _
 "$1" stop --silent --mode=immediate --timeout=30 --pgdata="$2/data"
+# A server that was killed has left this file, and in the kernel the segment that its seventh line names.
+left=$2/data/postmaster.pid
+[ ! -f "$left" ] || ipcrm -m "$(sed -n '7s/.* //p' "$left")"
 cd /
 rm -rf "$2"
