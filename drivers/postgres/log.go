@@ -6,19 +6,10 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-const selectLog = `SELECT ` + recordColumns + ` FROM (
-	SELECT e.*, ` + pageSize + `
-		OVER (ORDER BY global_position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before FROM (
-		SELECT ` + recordColumns + ` FROM {schema}.events
-		WHERE global_position > $1::bigint AND global_position <= $2::bigint
-			AND ($3::text[] IS NULL OR event_type = ANY ($3::text[]))
-			AND ($4::text[] IS NULL OR stream_type = ANY ($4::text[]))
-		ORDER BY global_position
-		LIMIT $5::bigint
-	) e
-) page
-WHERE coalesce(before, 0) < $6::bigint
-ORDER BY global_position`
+const fromLog = `FROM {schema}.events
+	WHERE global_position > $2::bigint AND global_position <= $3::bigint
+		AND ($4::text[] IS NULL OR event_type = ANY ($4::text[]))
+		AND ($5::text[] IS NULL OR stream_type = ANY ($5::text[]))`
 
 // ReadAll implements driver.Store.
 //
@@ -26,7 +17,7 @@ ORDER BY global_position`
 // before its page is cut, it asks and reads on, so that it sees what was committed before the call.
 func (s *Store) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
 	p, err := with(ctx, s, func(c conn) (driver.Page, error) {
-		r := logReader{conn: c, q: q, page: page{maxBytes: q.MaxBytes}, next: q.After}
+		r := logReader{conn: c, q: q, page: page{limit: q.Limit, maxBytes: q.MaxBytes}, next: q.After}
 		err := r.read(ctx)
 		return driver.Page{Records: r.page.records, Next: r.next, Head: r.head}, err
 	})
@@ -48,7 +39,7 @@ type logReader struct {
 func (r *logReader) read(ctx context.Context) error {
 	if known := r.known(); known-r.next >= int64(r.q.Limit) && r.q.Limit > 0 {
 		r.head = known
-		if err := r.readTo(ctx, known); err != nil || r.cut() {
+		if err := r.readTo(ctx, known); err != nil || r.page.full() {
 			return err
 		}
 	}
@@ -72,20 +63,17 @@ func (r *logReader) known() int64 {
 	return r.store.mark.Load()
 }
 
-func (r *logReader) cut() bool { return r.page.full || len(r.page.records) == r.q.Limit }
-
 // readTo reads on up to a mark.
 func (r *logReader) readTo(ctx context.Context, mark int64) error {
 	if mark <= r.next {
 		return nil
 	}
-	left, bytes := int64(r.q.Limit-len(r.page.records)), int64(r.page.maxBytes-r.page.bytes)
-	err := r.each(ctx, r.store.sql.log, r.page.scan, r.next, mark, orNull(r.q.Types), orNull(r.q.StreamTypes), left, bytes)
+	err := r.page.read(ctx, r.conn, r.store.sql.log, r.next, mark, orNull(r.q.Types), orNull(r.q.StreamTypes))
 	if err != nil {
 		return err
 	}
 	r.next = mark
-	if r.cut() {
+	if r.page.full() {
 		r.next = r.page.records[len(r.page.records)-1].Position
 	}
 	return nil

@@ -82,7 +82,7 @@ SELECT coalesce((
 	pg_is_in_recovery(), current_setting('transaction_isolation')`
 )
 
-// readMark returns the tide mark of now, and remembers it.
+// readMark returns the tide mark of now. The store remembers the highest: what was complete once stays complete.
 func (c conn) readMark(ctx context.Context) (int64, error) {
 	var mark int64
 	var standby bool
@@ -98,16 +98,6 @@ func (c conn) readMark(ctx context.Context) (int64, error) {
 		return 0, fmt.Errorf("the transaction is %s, so it can't see the events that were committed after its first "+
 			"statement and would skip them: read the log outside of it, or in a transaction that is READ COMMITTED", isolation)
 	}
-	c.store.remember(mark)
+	c.store.mark.raise(mark)
 	return mark, nil
-}
-
-// remember keeps the highest mark. What was complete once stays complete, so a lower one is no news: see above.
-func (s *Store) remember(mark int64) {
-	for {
-		known := s.mark.Load()
-		if mark <= known || s.mark.CompareAndSwap(known, mark) {
-			return
-		}
-	}
 }

@@ -100,7 +100,8 @@ type Store struct {
 	ownsDB  bool
 	options Options
 	sql     *statements
-	mark    atomic.Int64 // the highest tide mark that was read so far
+	mark    highest // tide mark that was read so far
+	largest highest // payload that was read so far, in bytes
 	news    news
 }
 
@@ -140,6 +141,18 @@ func New(db *sqlx.DB, opts *Options) (*Store, error) {
 		return nil, errors.New("postgres: New needs a *sqlx.DB, got nil")
 	}
 	return newStore(db, o), nil
+}
+
+// highest is the highest number that it was raised to.
+type highest struct{ atomic.Int64 }
+
+func (h *highest) raise(n int64) {
+	for {
+		known := h.Load()
+		if n <= known || h.CompareAndSwap(known, n) {
+			return
+		}
+	}
 }
 
 func newStore(db *sqlx.DB, o Options) *Store {

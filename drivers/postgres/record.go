@@ -152,25 +152,3 @@ func scanRecord(rows *sql.Rows, r *driver.Record) error {
 	r.RecordedAt = r.RecordedAt.UTC()
 	return err
 }
-
-// page gathers records up to a limit of bytes.
-type page struct {
-	records  []driver.Record
-	bytes    int
-	maxBytes int
-	full     bool
-}
-
-func (p *page) scan(rows *sql.Rows) error {
-	if p.full {
-		return nil
-	}
-	p.records = append(p.records, driver.Record{})
-	r := &p.records[len(p.records)-1]
-	if err := scanRecord(rows, r); err != nil {
-		return err
-	}
-	p.bytes += len(r.Data)
-	p.full = p.bytes >= p.maxBytes
-	return nil
-}

@@ -15,11 +15,12 @@ import (
 // statements are the statements of one store, with its schema filled in.
 type statements struct {
 	appendOne, appendMany          *statement
+	appendBatch                    *statement
 	appendOneInTx, appendManyInTx  *statement
 	lockStreams                    *statement
 	versions, byID                 *statement
-	stream, streamBackward         *statement
-	mark, log                      *statement
+	stream, streamBackward, log    pages
+	mark                           *statement
 	loadSnapshot, saveSnapshot     *statement
 	loadCheckpoint, moveCheckpoint *statement
 	notify                         *statement
@@ -36,15 +37,20 @@ func newStatements(schema string) *statements {
 	}
 	s.appendOne = fill(strings.ReplaceAll(appendOne, "{lock}", takeLock))
 	s.appendMany = fill(strings.ReplaceAll(appendMany, "{lock}", takeLock))
+	s.appendBatch = fill(strings.ReplaceAll(appendBatch, "{lock}", takeLock))
 	s.appendOneInTx = fill(strings.ReplaceAll(appendOne, "{lock}", takeLockOnce))
 	s.appendManyInTx = fill(strings.ReplaceAll(appendMany, "{lock}", takeLockOnce))
 	s.lockStreams = fill(lockStreams)
 	s.versions = fill(selectVersions)
 	s.byID = fill(selectByID)
-	s.stream = fill(selectStream)
-	s.streamBackward = fill(strings.ReplaceAll(selectStream, "ORDER BY version", "ORDER BY version DESC"))
+	fillPages := func(rows, order string) pages {
+		plain, sized := selectPage(rows, order)
+		return pages{fill(plain), fill(sized)}
+	}
+	s.stream = fillPages(fromStream, "version")
+	s.streamBackward = fillPages(fromStream, "version DESC")
+	s.log = fillPages(fromLog, "global_position")
 	s.mark = fill(selectMark)
-	s.log = fill(selectLog)
 	s.loadSnapshot = fill(loadSnapshot)
 	s.saveSnapshot = fill(saveSnapshot)
 	s.loadCheckpoint = fill(loadCheckpoint)

@@ -1,0 +1,151 @@
+package postgres
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"slices"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// appendBatch is appendMany with a decision for each write of its own: those whose stream is as expected are stored, and
+// their rows come back; the others are left out. Writes to one stream count as made one after the other, so that each
+// expects what the ones before it leave; once one of them is left out, so are those after it.
+const appendBatch = `WITH input AS MATERIALIZED (
+	SELECT $1::text[] AS stream_type, $2::text[] AS stream_id, $3::bigint[] AS low, $4::bigint[] AS high,
+		$5::integer[] AS guard, $6::bigint[] AS of_write, $7::bigint[] AS nth, $8::integer[] AS append_size, $9::uuid[] AS id,
+		$10::text[] AS event_type, $11::integer[] AS schema_version, $12::text[] AS content_type, $13::json[] AS event_data,
+		$14::bytea[] AS event_bytes, $15::json[] AS metadata, $16::text[] AS tags, $17::timestamptz[] AS created_at,
+		$18::bigint[] AS events
+), guarded AS MATERIALIZED (
+	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key)::text, '') AS nothing
+	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
+), locked AS MATERIALIZED (
+	SELECT {lock} AS nothing
+	FROM {schema}.events_position_seq s, guarded
+), checked AS MATERIALIZED (
+	SELECT w.*, coalesce((
+			SELECT e.version FROM {schema}.events e
+			WHERE e.stream_type = w.stream_type AND e.stream_id = w.stream_id || locked.nothing
+			ORDER BY e.version DESC LIMIT 1
+		), 0) + coalesce(sum(w.events) OVER (
+			PARTITION BY w.stream_type, w.stream_id ORDER BY w.write ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+		), 0)::bigint AS version
+	FROM locked, input i CROSS JOIN LATERAL
+		unnest(i.stream_type, i.stream_id, i.low, i.high, i.events) WITH ORDINALITY
+			AS w (stream_type, stream_id, low, high, events, write)
+), decided AS MATERIALIZED (
+	SELECT c.*, bool_and(c.version BETWEEN c.low AND c.high)
+		OVER (PARTITION BY c.stream_type, c.stream_id ORDER BY c.write) AS met
+	FROM checked c
+)
+INSERT INTO {schema}.events ` + columns + `
+SELECT a.id, a.stream_id, a.stream_type, a.event_type, a.schema_version, a.content_type, a.event_data, a.event_bytes,
+	a.metadata, a.tags::text[], a.version, nextval({sequence}), a.created_at, a.append_size
+FROM (
+	SELECT d.stream_type, d.stream_id, d.version + e.nth AS version, e.*
+	FROM input i CROSS JOIN LATERAL
+		unnest(i.of_write, i.nth, i.append_size, i.id, i.event_type, i.schema_version, i.content_type, i.event_data,
+			i.event_bytes, i.metadata, i.tags, i.created_at) WITH ORDINALITY
+			AS e (of_write, nth, append_size, id, event_type, schema_version, content_type, event_data,
+				event_bytes, metadata, tags, created_at, place)
+		JOIN decided d ON d.write = e.of_write
+	WHERE d.met
+	ORDER BY e.place
+) a
+RETURNING id, version, global_position`
+
+// Batching implements driver.BatchCommitter. The server itself lets concurrent commits share a sync to disk, so a few
+// callers are best served side by side; what batches save is the work for each transaction.
+func (s *Store) Batching() driver.Batching {
+	return driver.Batching{Direct: 8, Lanes: 2, MaxCommits: 256, MaxEvents: 1024}
+}
+
+// CommitBatch implements driver.BatchCommitter. What one statement can decide goes in one statement; the rest, which is
+// what was refused, checks without events and writes to several streams, follows commit by commit.
+func (s *Store) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
+	outcomes := make([]driver.Outcome, len(commits))
+	if b := newBatch(commits); len(b.writes) > 1 {
+		err := b.store(ctx, s, outcomes)
+		if err != nil && !refusedAsAWhole(err) {
+			return nil, failed(ctx, "append to "+streamNames(b.writes), err)
+		}
+	}
+	for i := range outcomes {
+		if outcomes[i].Receipts == nil {
+			outcomes[i].Receipts, outcomes[i].Err = s.Commit(ctx, commits[i])
+		}
+	}
+	return outcomes, nil
+}
+
+// refusedAsAWhole reports that the server has answered and stored nothing: one of the commits has spoiled the statement
+// for all, by an id that is stored already, a lost race, or a payload that is no JSON.
+func refusedAsAWhole(err error) bool {
+	code := sqlState(err)
+	return code != "" && !isUnavailable(code)
+}
+
+// batch is what appendBatch is given: the only writes of some of the commits, sorted by stream, so that two batches which
+// meet in several streams never wait for each other.
+type batch struct {
+	writes []driver.Write
+	commit []int // the index of each one's commit
+}
+
+func newBatch(commits [][]driver.Write) batch {
+	var b batch
+	later := make(map[driver.StreamID]bool) // streams of commits that come after the statement, as must all behind them
+	for i, writes := range commits {
+		if w := &writes[0]; len(writes) == 1 && len(w.Events) > 0 && !w.Contended && !later[w.Stream] {
+			b.commit = append(b.commit, i)
+			continue
+		}
+		for j := range writes {
+			later[writes[j].Stream] = true
+		}
+	}
+	slices.SortStableFunc(b.commit, func(i, j int) int {
+		x, y := commits[i][0].Stream, commits[j][0].Stream
+		return cmp.Or(cmp.Compare(x.Type, y.Type), cmp.Compare(x.ID, y.ID))
+	})
+	for _, i := range b.commit {
+		b.writes = append(b.writes, commits[i][0])
+	}
+	return b
+}
+
+// store runs the statement and fills in the outcomes of what it stored.
+func (b *batch) store(ctx context.Context, s *Store, outcomes []driver.Outcome) error {
+	owner := make(map[uuid.UUID]int)
+	var sizes array
+	for i := range b.writes {
+		sizes.integer(int64(len(b.writes[i].Events)))
+		for j := range b.writes[i].Events {
+			owner[b.writes[i].Events[j].ID] = b.commit[i]
+		}
+	}
+	args := append(appendManyArgs(b.writes, guardsFor(b.writes, false).shared), sizes.String())
+	receipts := make([]driver.Receipt, len(outcomes))
+	c := conn{store: s}
+	err := c.each(ctx, s.sql.appendBatch, func(rows *sql.Rows) error {
+		var id uuid.UUID
+		var r driver.Receipt
+		err := rows.Scan(&id, &r.Version, &r.Position)
+		receipts[owner[id]] = r // the last of its events is the last to come
+		return err
+	}, args...)
+	if err != nil {
+		return err
+	}
+	for _, i := range b.commit {
+		if receipts[i].Position > 0 {
+			outcomes[i].Receipts = receipts[i : i+1 : i+1]
+		}
+	}
+	c.announce(receipts)
+	return nil
+}

@@ -1,0 +1,60 @@
+package postgres
+
+import (
+	"context"
+	"database/sql"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// pages is a statement that reads a page, in two forms. Their first parameter is the limit of records, and four follow
+// that select. The plain form takes no notice of the page's bytes, and may send much in vain where events are large. The
+// sized form takes them as its sixth parameter, and adds up what the payloads take in the table: compressed, they are
+// smaller than when they arrive, and never larger, save for a header of up to 4 bytes. It costs the server half as much
+// again. The precise cut is made when the rows arrive.
+type pages struct{ plain, sized *statement }
+
+// selectPage returns both forms of a query for rows in some order.
+func selectPage(rows, order string) (plain, sized string) {
+	plain = `SELECT ` + recordColumns + ` ` + rows + ` ORDER BY ` + order + ` LIMIT $1::bigint`
+	sized = `SELECT ` + recordColumns + ` FROM (
+	SELECT e.*, sum(greatest(coalesce(pg_column_size(event_data), pg_column_size(event_bytes), 0) - 4, 0))
+		OVER (ORDER BY ` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
+	FROM (` + plain + `) e
+) page
+WHERE coalesce(before, 0) < $6::bigint
+ORDER BY ` + order
+	return plain, sized
+}
+
+// page gathers records up to a limit of records and of bytes.
+type page struct {
+	records         []driver.Record
+	bytes           int
+	limit, maxBytes int
+}
+
+// read adds what a query finds, up to the limits.
+func (p *page) read(ctx context.Context, c conn, query pages, selection ...any) error {
+	st, args := query.plain, append([]any{int64(p.limit - len(p.records))}, selection...)
+	if c.store.largest.Load() > int64(p.maxBytes/p.limit) {
+		st, args = query.sized, append(args, int64(p.maxBytes-p.bytes))
+	}
+	return c.each(ctx, st, func(rows *sql.Rows) error { return p.scan(c, rows) }, args...)
+}
+
+func (p *page) scan(c conn, rows *sql.Rows) error {
+	if p.full() {
+		return nil
+	}
+	p.records = append(p.records, driver.Record{})
+	r := &p.records[len(p.records)-1]
+	if err := scanRecord(rows, r); err != nil {
+		return err
+	}
+	p.bytes += len(r.Data)
+	c.store.largest.raise(int64(len(r.Data)))
+	return nil
+}
+
+func (p *page) full() bool { return len(p.records) >= p.limit || p.bytes >= p.maxBytes }
