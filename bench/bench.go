@@ -74,6 +74,16 @@ func (b *bench) close() error {
 // later has f called when the contest in hand is over.
 func (b *bench) later(f func() error) { b.undo = append(b.undo, f) }
 
+// keep runs f so that what it opens stays until the end of the run.
+func (b *bench) keep(f func() error) error {
+	before := b.undo
+	b.undo = nil
+	err := f()
+	b.undoAll = append(b.undoAll, b.undo...)
+	b.undo = before
+	return err
+}
+
 // release reports what can't be closed, and goes on: the numbers are there.
 func (b *bench) release() {
 	if err := undo(b.undo); err != nil {
@@ -90,7 +100,9 @@ func undo(list []func() error) error {
 	return errors.Join(errs...)
 }
 
-func (b *bench) note(format string, args ...any) { b.notes = append(b.notes, fmt.Sprintf(format, args...)) }
+func (b *bench) note(format string, args ...any) {
+	b.notes = append(b.notes, fmt.Sprintf(format, args...))
+}
 
 // database makes an empty database on the cluster and returns its address. ok is false where there is no Postgres.
 func (b *bench) database(ctx context.Context) (dsn string, ok bool, err error) {

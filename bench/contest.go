@@ -39,6 +39,7 @@ type entrant struct {
 type sample struct {
 	value    float64
 	p50, p99 time.Duration // of a single call, where that is measured
+	of       int           // what the value is a part of, where it is one
 }
 
 // perSecond is the sample of n things done in a time.

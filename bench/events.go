@@ -29,7 +29,8 @@ const (
 
 // event is what is to be stored, before anybody has encoded it.
 type event struct {
-	payload  lineAdded
+	typ      string
+	payload  any
 	metadata eventstore.Metadata
 }
 
@@ -37,7 +38,7 @@ var firstDay = time.Date(2026, 1, 1, 9, 0, 0, 0, time.UTC) // only read
 
 // newEvent makes the nth event of a stream.
 func newEvent(n int) event {
-	return event{
+	return event{typ: eventType,
 		payload: lineAdded{LineID: fmt.Sprintf("line-%08d", n), SKU: fmt.Sprintf("SKU-%04d", n%1000),
 			Description: "CHILDREN'S CUTLERY SPACEBOY, SET OF FOUR", Quantity: n%12 + 1, Price: int64(n%5000 + 99),
 			Currency: "GBP", At: firstDay.Add(time.Duration(n) * time.Second)},

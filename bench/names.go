@@ -12,9 +12,19 @@ const (
 	nameRawOne   = "raw, 1 row/transaction"
 )
 
+func databases() []string { return []string{"postgres", "sqlite"} }
+
+func title(dbms string) string {
+	if dbms == "sqlite" {
+		return "SQLite"
+	}
+	return "Postgres"
+}
+
 func contests() []contest {
 	var all []contest
-	for _, list := range [][]contest{postgresAppends(), sqliteAppends()} {
+	for _, list := range [][]contest{postgresAppends(), sqliteAppends(), loads(), logReads(), projections(), latencies(),
+		growths(), losses(), imports()} {
 		all = append(all, list...)
 	}
 	return all

@@ -115,7 +115,7 @@ func rowArgs(stream string, version int64, e *event, at any) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(make([]any, 0, 12), enc.id, stream, streamType, eventType, 1, "application/json", enc.payload,
+	return append(make([]any, 0, 12), enc.id, stream, streamType, e.typ, 1, "application/json", enc.payload,
 		enc.metadata, version, at, 1), nil
 }
 
@@ -182,4 +182,3 @@ func executeAll(ctx context.Context, db *sqlx.DB, table string, statements ...st
 	}
 	return nil
 }
-
