@@ -161,7 +161,7 @@ const maxPayload = 64 << 20
 func (p *preparation) event(e *NewEvent, out *driver.Event) error {
 	enc, err := p.store.reg.Encode(e.Payload)
 	if errors.Is(err, serializer.ErrUnknownType) {
-		return fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		return &unknownEvent{err}
 	}
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ func TestBadInputIsRefusedWithTheRuleAndWritesNothing(t *testing.T) {
 		"an id with NUL":              {eventstore.StreamID{Type: "account", ID: "a\x00"}, 0, good, "contains a NUL"},
 		"an id that is not UTF-8":     {eventstore.StreamID{Type: "account", ID: "\xff"}, 0, good, "not valid UTF-8"},
 		"a negative version":          {ada, eventstore.Exactly(-1), good, "expected version is negative"},
-		"an unregistered payload":     {ada, 0, eventstore.Events(opened{}, struct{ X int }{1}), "event 2: eventstore: unknown event"},
+		"an unregistered payload":     {ada, 0, eventstore.Events(opened{}, struct{ X int }{1}), "event 2: serializer: unknown type: struct { X int } is not registered"},
 		"no payload":                  {ada, 0, eventstore.Events(nil), "event 1"},
 		"an empty tag":                {ada, 0, []eventstore.NewEvent{{Payload: closed{}, Tags: []string{""}}}, `tag "" is empty`},
 		"metadata that is not UTF-8":  {ada, 0, []eventstore.NewEvent{{Payload: closed{}, Metadata: eventstore.Metadata{"k": "\xff"}}}, `metadata "k" is not valid UTF-8`},

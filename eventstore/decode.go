@@ -2,7 +2,6 @@ package eventstore
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/serializer"
@@ -86,7 +85,7 @@ func (d *decoding) part(out []Event, rec *driver.Record, e Event) ([]Event, erro
 
 func decodeError(rec *driver.Record, err error) error {
 	if errors.Is(err, serializer.ErrUnknownType) {
-		err = fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		err = &unknownEvent{err}
 	}
 	return &DecodeError{Stream: rec.Stream, Version: rec.Version, Position: rec.Position, Type: rec.Type,
 		Schema: rec.Schema, Err: err}

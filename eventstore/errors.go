@@ -79,3 +79,15 @@ func Retryable(err error) bool {
 	}
 	return errors.Is(err, ErrConflict) || errors.Is(err, driver.ErrRace) || errors.Is(err, driver.ErrUnavailable)
 }
+
+// unknownEvent makes err an ErrUnknownEvent without a word of its own: err says what is unknown.
+type unknownEvent struct{ err error }
+
+// Error implements error.
+func (e *unknownEvent) Error() string { return e.err.Error() }
+
+// Is implements errors.Is.
+func (e *unknownEvent) Is(target error) bool { return target == ErrUnknownEvent }
+
+// Unwrap implements errors.Is and errors.As.
+func (e *unknownEvent) Unwrap() error { return e.err }

@@ -180,6 +180,13 @@ func TestNewRefusesUpcastersThatLeadNowhere(t *testing.T) {
 	require.ErrorContains(t, err, "account.deposited v2, which is not registered")
 }
 
+func TestNewRefusesAStepThatTakesWhatIsWrittenToday(t *testing.T) {
+	chain, err := upcaster.New(upcaster.Drop(upcaster.V("account.closed", 1)))
+	require.NoError(t, err)
+	_, err = eventstore.New(memory.New(), accounts(), &eventstore.Options{Upcasters: chain})
+	require.ErrorContains(t, err, "an upcaster step takes account.closed v1, which is registered as today's")
+}
+
 func TestNewReturnsTheMistakesOfTheRegistry(t *testing.T) {
 	reg := accounts()
 	serializer.Register[withdrawn](reg, "account.opened")

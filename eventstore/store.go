@@ -85,11 +85,29 @@ func (s *Store) check() error {
 	if err := s.reg.Err(); err != nil {
 		return fmt.Errorf("eventstore: %w", err)
 	}
+	return errors.Join(s.checkTargets(), s.checkSources())
+}
+
+// checkTargets finds chains that lead to what nobody can decode.
+func (s *Store) checkTargets() error {
 	var errs []error
 	for _, target := range s.opts.Upcasters.Targets() {
 		if _, schema, ok := s.reg.Current(target.Name); !ok || schema != target.Schema {
 			errs = append(errs, fmt.Errorf("eventstore: upcasters lead to %s, which is not registered: "+
 				"register it at this version or add the step that leads on", target))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// checkSources finds steps that take what is written today, so that it would be read as something else, or not at all.
+func (s *Store) checkSources() error {
+	var errs []error
+	for _, name := range serializer.Names[any](s.reg) {
+		_, schema, _ := s.reg.Current(name)
+		if current := upcaster.V(name, schema); s.opts.Upcasters.Handles(current) {
+			errs = append(errs, fmt.Errorf("eventstore: an upcaster step takes %s, which is registered as today's: "+
+				"register a later version, or take the step out", current))
 		}
 	}
 	return errors.Join(errs...)
@@ -108,7 +126,7 @@ func TypeNames[T any](s *Store) []string { return serializer.Names[T](s.reg) }
 // to register.
 func (s *Store) Registered(v any) error {
 	if err := s.reg.Registered(v); err != nil {
-		return fmt.Errorf("%w: %w", ErrUnknownEvent, err)
+		return &unknownEvent{err}
 	}
 	return nil
 }

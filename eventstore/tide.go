@@ -92,6 +92,13 @@ func (t *tide) interval() time.Duration {
 	return cmp.Or(t.poll, pollDeaf)
 }
 
+// Listen keeps the store hearing of other processes' commits until stop is called, which waits until nothing is left
+// running. Subscribe and Wait listen by themselves; who calls Wait again and again spares the driver a new connection
+// each time by listening around it.
+func (s *Store) Listen() (stop func()) {
+	return sync.OnceFunc(s.tide.listen())
+}
+
 // listen announces a reader and returns the function with which it leaves.
 func (t *tide) listen() (leave func()) {
 	t.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"os"
 	"sync"
@@ -124,7 +123,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	}
 	work, release := graceful(ctx, r.opts.Grace)
 	defer release()
-	defer r.listen(work)()
+	defer r.store.Listen()()
 	errs := make([]error, len(r.workers))
 	var wg sync.WaitGroup
 	for i, w := range r.workers {
@@ -140,23 +139,6 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // errExited is what remains of a worker whose handler ended its goroutine, as testing.T.FailNow does.
 var errExited = fmt.Errorf("%w: a handler called runtime.Goexit", ErrStopped)
-
-// listen keeps the store hearing of commits until it is told to end. A store listens while anybody waits, and to begin
-// anew for each wait of a worker takes longer than the wait: it may open a connection.
-func (r *Runner) listen(ctx context.Context) (end func()) {
-	ctx, cancel := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for ctx.Err() == nil {
-			_ = r.store.Wait(ctx, math.MaxInt64) // an error shows in the workers, which ask for the same
-			pause(ctx, time.Second)
-		}
-	})
-	return func() {
-		cancel()
-		wg.Wait()
-	}
-}
 
 // graceful returns a context for work that is to be finished when ctx ends: it has ctx's values and ends a grace period
 // later, or when it is released.

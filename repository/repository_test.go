@@ -77,7 +77,7 @@ func TestNew(t *testing.T) {
 			return err
 		})
 	refused("refuses a snapshot state that is not registered", `repository: New of "account": *repository_test.odd could `+
-		`not be snapshotted: eventstore: unknown event: serializer: unknown type: repository_test.forgotten is not `+
+		`not be snapshotted: serializer: unknown type: repository_test.forgotten is not `+
 		`registered; add serializer.Register[repository_test.forgotten](registry, name)`,
 		func() error {
 			_, err := repository.New(store, "account", func(id string) *odd {
