@@ -22,6 +22,10 @@ func Ping(ctx context.Context, dsn string) error {
 func createDatabase(tb testing.TB, server string) string {
 	tb.Helper()
 	name := "tidemark_test_" + strings.ToLower(rand.Text()[:16])
+	dsn, err := withDatabase(server, name)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	administer := func(statement string) error {
 		// The test's own context is over when its database is dropped.
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -36,16 +40,17 @@ func createDatabase(tb testing.TB, server string) string {
 			tb.Error(err)
 		}
 	})
-	return withDatabase(server, name)
+	return dsn
 }
 
-// withDatabase returns the address of another database on the same server.
-func withDatabase(server, name string) string {
-	if u, err := url.Parse(server); err == nil && u.Scheme != "" {
-		u.Path = "/" + name
-		return u.String()
+// withDatabase returns the URL of another database on the same server.
+func withDatabase(server, name string) (string, error) {
+	u, err := url.Parse(server)
+	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
+		return "", fmt.Errorf("pgtest: %s is not a URL as postgres://user:password@host:5432/postgres", Env)
 	}
-	return server + " dbname=" + name // of two values for one key the later one counts
+	u.Path = "/" + name
+	return u.String(), nil
 }
 
 // execute runs one statement on a connection of its own.

@@ -20,16 +20,14 @@ import (
 	"testing"
 )
 
-// Env is the environment variable with the address of a server whose role may create databases: a URL, or key=value
-// pairs.
+// Env is the environment variable with the URL of a server whose role may create databases.
 const Env = "TIDEMARK_TEST_POSTGRES"
 
 // shared is the process's cluster, made when first asked for. It needs no end: it goes when the process does.
 var shared = sync.OnceValues(func() (*Cluster, error) { return NewCluster(context.Background(), nil) })
 
-// DSN returns the address of a new, empty database, in the form of the server's own: a URL unless Env says otherwise. The
-// database is dropped when the test has ended, whoever is still connected to it. The test is skipped, loudly, if there is
-// no Postgres to be had, and fails if there is one that does not work.
+// DSN returns the URL of a new, empty database, which is dropped when the test has ended, whoever is still connected to
+// it. The test is skipped, loudly, if there is no Postgres to be had, and fails if there is one that does not work.
 func DSN(tb testing.TB) string {
 	tb.Helper()
 	server, err := address()

@@ -109,7 +109,7 @@ func TestAServerThatIsGivenStays(t *testing.T) {
 
 func TestAServerThatIsGivenAndDoesNotAnswerIsAnError(t *testing.T) {
 	t.Parallel()
-	cmd := with(t, "host="+t.TempDir(), "echo", "not run")
+	cmd := with(t, "postgres://x@/x?host="+t.TempDir(), "echo", "not run")
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
