@@ -114,13 +114,48 @@ func newOwner() string {
 // A projection that gives up (Options.Tries) stops while the others go on. When all have stopped, or ctx ends, Run
 // returns their *StoppedErrors, joined.
 func (r *Runner) Run(ctx context.Context) error {
+	if err := r.begin(); err != nil {
+		return err
+	}
+	return r.run(ctx)
+}
+
+// CatchUp runs all projections until each has handled everything that the log held when CatchUp was called, and returns
+// nil then: for programs that come to an end, and for tests. It returns the joined *StoppedErrors of projections that
+// gave up, and the context's error if it ended before. What is left running and what may be called afterwards is as in
+// Run.
+func (r *Runner) CatchUp(ctx context.Context) error {
+	head, err := r.store.Head(ctx)
+	if err == nil {
+		err = r.begin()
+	}
+	if err != nil {
+		return fmt.Errorf("projection: catch up: %w", err)
+	}
+	running, cancel := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { _ = r.run(running) }) // its errors are what the waits return
+	var errs []error
+	for _, w := range r.workers {
+		errs = append(errs, w.waitFor(ctx, head))
+	}
+	cancel()
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *Runner) begin() error {
 	if !r.running.CompareAndSwap(false, true) {
 		return errors.New("projection: Run was called while the runner is running: one call runs all of its projections")
 	}
-	defer r.running.Store(false)
 	for _, w := range r.workers {
 		w.begin(r.owner)
 	}
+	return nil
+}
+
+func (r *Runner) run(ctx context.Context) error {
+	defer r.running.Store(false)
 	work, release := graceful(ctx, r.opts.Grace)
 	defer release()
 	defer r.store.Listen()()

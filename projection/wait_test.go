@@ -2,6 +2,8 @@ package projection_test
 
 import (
 	"context"
+	"errors"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -78,5 +80,36 @@ func TestP7WaitForSaysThatNothingWillCome(t *testing.T) {
 		require.ErrorIs(t, err, projection.ErrStopped)
 		require.EqualError(t, err, `projection: wait for "balances", which is stopped at position 0, to handle position 1: `+
 			`projection: stopped: its runner has ended`)
+	})
+}
+
+func TestCatchUpHandlesWhatIsThereAndEnds(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		runner, err := projection.NewRunner(w.store, nil, w.projection("balances", nil))
+		require.NoError(t, err)
+		for i := range 3 { // a runner may catch up again
+			w.append(t, "a", deposited{Cents: 5})
+			require.NoError(t, runner.CatchUp(t.Context()))
+			require.Equal(t, map[string]int{"a": 5 * (i + 1)}, w.balances.all(t))
+		}
+		require.NoError(t, runner.CatchUp(t.Context()), "with nothing to do")
+	})
+}
+
+func TestCatchUpReturnsWhyAProjectionStopped(t *testing.T) {
+	inMemory(t, func(t *testing.T, w *world) {
+		p := with("broken", &projection.Options{Tries: 1}, func(p *projection.Projection) {
+			projection.On(p, func(context.Context, projection.Event[deposited]) error { return errors.New("no") })
+		})
+		runner, err := projection.NewRunner(w.store, &projection.RunnerOptions{Logger: slog.New(slog.DiscardHandler)}, p)
+		require.NoError(t, err)
+		w.append(t, "a", deposited{Cents: 5})
+		err = runner.CatchUp(t.Context())
+		require.ErrorIs(t, err, projection.ErrStopped)
+		require.ErrorContains(t, err, "no")
+
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		require.ErrorIs(t, runner.CatchUp(ctx), context.Canceled)
 	})
 }

@@ -20,8 +20,12 @@ func (d *desk) replay(ctx context.Context, out io.Writer) error {
 	if err := sales.Reset(ctx, d.store); err != nil {
 		return err
 	}
+	runner, err := projection.NewRunner(d.store, nil, sales.Projection())
+	if err != nil {
+		return err
+	}
 	began := time.Now()
-	if err := d.project(ctx, func(*projection.Runner) error { return nil }); err != nil {
+	if err := runner.CatchUp(ctx); err != nil {
 		return err
 	}
 	head, err := d.store.Head(ctx)

@@ -107,16 +107,9 @@ func runAndKill(t *testing.T, path string, lines int, acknowledged map[string]bo
 
 // caughtUp runs the projection to the head and returns its read model.
 func caughtUp(t *testing.T, store *eventstore.Store, drv *sqlite.Store) map[string]int {
-	head, err := store.Head(t.Context())
-	require.NoError(t, err)
 	runner, err := projection.NewRunner(store, nil, counts())
 	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { require.NoError(t, runner.Run(ctx)) })
-	require.NoError(t, runner.WaitFor(ctx, "counts", head))
-	cancel()
-	running.Wait()
+	require.NoError(t, runner.CatchUp(t.Context()))
 
 	rows, err := drv.DB().QueryContext(t.Context(), `SELECT stream, n FROM counts`)
 	require.NoError(t, err)

@@ -1,7 +1,6 @@
 package sales_test
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -46,14 +45,7 @@ func (s *shop) project(t *testing.T) {
 	t.Helper()
 	runner, err := projection.NewRunner(s.store, nil, sales.Projection())
 	require.NoError(t, err)
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error)
-	go func() { ended <- runner.Run(ctx) }()
-	head, err := s.store.Head(ctx)
-	require.NoError(t, err)
-	require.NoError(t, runner.WaitFor(ctx, sales.Name, head))
-	stop()
-	require.NoError(t, <-ended)
+	require.NoError(t, runner.CatchUp(t.Context()))
 }
 
 func (s *shop) command(t *testing.T, id string, commands ...func(*order.Order) error) {
