@@ -53,6 +53,7 @@ func TestEachTestHasADatabaseOfItsOwn(t *testing.T) {
 
 func TestADatabaseGoesWithItsTestEvenIfSomebodyIsConnected(t *testing.T) {
 	t.Parallel()
+	db := connect(t, pgtest.DSN(t))
 	var name string
 	var left *sqlx.DB
 	t.Run("a test that forgets to disconnect", func(t *testing.T) {
@@ -63,7 +64,6 @@ func TestADatabaseGoesWithItsTestEvenIfSomebodyIsConnected(t *testing.T) {
 	})
 	require.Error(t, left.PingContext(t.Context()))
 	require.NoError(t, left.Close())
-	db := connect(t, pgtest.DSN(t))
 	require.Zero(t, get[int](t, db, `SELECT count(*) FROM pg_database WHERE datname = $1`, name))
 }
 
