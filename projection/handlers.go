@@ -71,7 +71,7 @@ func (p *Projection) recipe(store *eventstore.Store) (recipe, []error) {
 	case len(p.handlers) > 0 && len(p.batches) > 0:
 		mistake = "it has handlers of both On and OnBatch: make two projections of it"
 	case len(p.batches) > 1:
-		mistake = "OnBatch was called twice: a projection has one such handler"
+		mistake = "it has two handlers of OnBatch: a projection has one"
 	case len(p.batches) == 1:
 		return p.batchRecipe(store)
 	case len(p.opts.Types) > 0:
@@ -91,7 +91,7 @@ func (p *Projection) typedRecipe(store *eventstore.Store) (recipe, []error) {
 			errs = append(errs, fmt.Errorf("the handler of On[%s] is nil", h.goType))
 		}
 		if len(types) == 0 {
-			errs = append(errs, fmt.Errorf("On[%s] would never be called: no registered type is one, "+
+			errs = append(errs, fmt.Errorf("the handler of On[%s] would never be called: no registered type is one, "+
 				"register it with serializer.Register", h.goType))
 		}
 		for _, name := range types {

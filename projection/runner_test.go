@@ -58,14 +58,14 @@ func TestNewRunnerNamesEachMistake(t *testing.T) {
 		"a nil batch handler": {ps{with("none", nil, func(p *projection.Projection) { projection.OnBatch(p, nil) })},
 			`projection: "none": the handler of OnBatch is nil`},
 		"a type that is not registered": {ps{with("lost", nil, on[unregistered])},
-			`projection: "lost": On[projection_test.unregistered] would never be called: no registered type is one, register it ` +
+			`projection: "lost": the handler of On[projection_test.unregistered] would never be called: no registered type is one, register it ` +
 				`with serializer.Register`},
 		"two handlers for a type": {ps{with("both", nil, on[deposited], on[entry])},
 			`projection: "both": account.deposited has two handlers, On[projection_test.deposited] and On[projection_test.entry]`},
 		"both kinds of handlers": {ps{with("mixed", nil, on[deposited], onBatch)},
 			`projection: "mixed": it has handlers of both On and OnBatch: make two projections of it`},
 		"two batch handlers": {ps{with("bulk", nil, onBatch, onBatch)},
-			`projection: "bulk": OnBatch was called twice: a projection has one such handler`},
+			`projection: "bulk": it has two handlers of OnBatch: a projection has one`},
 		"types for On": {ps{with("typed", &projection.Options{Types: []string{"account.deposited"}}, on[deposited])},
 			`projection: "typed": the option Types is for OnBatch: a handler of On brings its own types`},
 		"a type that is misspelt": {ps{with("bulk", &projection.Options{Types: []string{"account.depo"}}, onBatch)},

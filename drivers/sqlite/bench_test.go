@@ -67,14 +67,13 @@ func BenchmarkRaw(b *testing.B) {
 			b.ReportAllocs()
 			path := inFile(b)
 			dsn := "file:" + path + "?_txlock=immediate&_synchronous=" + mode
-			s := open(b, path, nil)
-			db := s.DB()
 			if mode == "memory" {
-				db = open(b, ":memory:", nil).DB()
-			} else {
-				db = sqlx.MustOpen("sqlite3", dsn)
-				defer db.Close()
+				rawInserts(b, open(b, ":memory:", nil).DB())
+				return
 			}
+			open(b, path, nil) // makes the table
+			db := sqlx.MustOpen("sqlite3", dsn)
+			defer db.Close()
 			rawInserts(b, db)
 		})
 	}

@@ -64,26 +64,26 @@ func (e *fault) Unwrap() []error {
 
 // meaning tells kind and advice for the result codes that have them. A call that ended with ErrUnavailable may have
 // committed: an I/O error in the middle of a commit leaves that open.
-func meaning(code sqlite3.ErrNo) (kind error, advice string) {
+func meaning(code sqlite3.ErrNo) (advice string, kind error) {
 	switch code {
 	case sqlite3.ErrBusy, sqlite3.ErrLocked, sqlite3.ErrProtocol:
-		return driver.ErrRace, "another connection was using the database at this moment: try again"
+		return "another connection was using the database at this moment: try again", driver.ErrRace
 	case sqlite3.ErrCantOpen:
-		return driver.ErrUnavailable, "check that the file, its -wal and -shm files and their directory can be opened and written"
+		return "check that the file, its -wal and -shm files and their directory can be opened and written", driver.ErrUnavailable
 	case sqlite3.ErrIoErr:
-		return driver.ErrUnavailable, "check the disk"
+		return "check the disk", driver.ErrUnavailable
 	case sqlite3.ErrFull:
-		return nil, "the disk, or the database's max_page_count, is full: make room"
+		return "the disk, or the database's max_page_count, is full: make room", nil
 	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrAuth:
-		return nil, "the file and its directory must be writable"
+		return "the file and its directory must be writable", nil
 	case sqlite3.ErrNotADB:
-		return nil, "the file is no SQLite database, or an encrypted one: check the path"
+		return "the file is no SQLite database, or an encrypted one: check the path", nil
 	case sqlite3.ErrCorrupt:
-		return nil, "the file is damaged: restore it from a backup, or see what the sqlite3 shell's .recover can save"
+		return "the file is damaged: restore it from a backup, or see what the sqlite3 shell's .recover can save", nil
 	case sqlite3.ErrTooBig:
-		return nil, "SQLite takes values of up to 1,000,000,000 bytes"
+		return "SQLite takes values of up to 1,000,000,000 bytes", nil
 	default:
-		return nil, ""
+		return "", nil
 	}
 }
 
@@ -93,7 +93,7 @@ func classify(err error) error {
 	if !errors.As(err, &sqlite) || marked(err) {
 		return err
 	}
-	if kind, advice := meaning(sqlite.Code); advice != "" {
+	if advice, kind := meaning(sqlite.Code); advice != "" {
 		return &fault{kind, advice, err}
 	}
 	return err
