@@ -25,11 +25,15 @@ func (b *bench) logOf(ctx context.Context, dbms string, events int) (t *tidemark
 		}
 		return t.fill(ctx, events)
 	})
-	if b.logs == nil {
-		b.logs = make(map[string]*tidemark)
-	}
-	b.logs[key] = t
+	b.remember(key, t)
 	return t, err
+}
+
+func (f *fixtures) remember(key string, t *tidemark) {
+	if f.logs == nil {
+		f.logs = make(map[string]*tidemark)
+	}
+	f.logs[key] = t
 }
 
 // fill appends streams of ten events, fifty of them in a commit.

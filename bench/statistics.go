@@ -44,8 +44,13 @@ func ratio(a, b []sample) spread {
 	return spreadOf(list)
 }
 
-// String shows a ratio.
-func (s spread) String() string { return fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.low, s.high) }
+// String shows a ratio, if there is one.
+func (s spread) String() string {
+	if s.high == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%.2f (%.2f to %.2f)", s.median, s.low, s.high)
+}
 
 // percentile returns the p-th part of durations, which it sorts.
 func percentile(list []time.Duration, p float64) time.Duration {

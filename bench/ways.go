@@ -146,6 +146,9 @@ func pgWays() []pgWay {
 	}
 }
 
+// serialises reports whether its writers wait for each other's commits.
+func (w pgWay) serialises() bool { return w.begin != "" || w.order == byCounter }
+
 // open makes the way's table, which has the columns and indexes of Tidemark's.
 func (w pgWay) open(ctx context.Context, db *sqlx.DB) (*template, error) {
 	table := "way_" + strings.NewReplacer(" ", "_", "(", "_", ")", "").Replace(w.name)
