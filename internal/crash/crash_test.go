@@ -129,7 +129,11 @@ func caughtUp(t *testing.T, store *eventstore.Store, db *sqlx.DB) map[string]int
 	runner, err := projection.NewRunner(store, nil, counts())
 	require.NoError(t, err)
 	require.NoError(t, runner.CatchUp(t.Context()))
+	return readModel(t, db)
+}
 
+func readModel(t *testing.T, db *sqlx.DB) map[string]int {
+	t.Helper()
 	rows, err := db.QueryContext(t.Context(), `SELECT stream, n FROM counts`)
 	require.NoError(t, err)
 	defer rows.Close()
