@@ -78,7 +78,7 @@ func (b *bench) onSQLite(ctx context.Context, path string) (*tidemark, error) {
 
 // openSQLite opens a file the plain way, with the settings that Tidemark uses.
 func (b *bench) openSQLite(ctx context.Context, path string) (*sqlx.DB, error) {
-	settings := url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"10000"}, "_txlock": {"immediate"}}
+	settings := url.Values{"_journal_mode": {"WAL"}, "_synchronous": {"FULL"}, "_busy_timeout": {"60000"}, "_txlock": {"immediate"}}
 	raw, err := sqlx.ConnectContext(ctx, "sqlite3", "file:"+path+"?"+settings.Encode())
 	if err == nil {
 		b.later(raw.Close)
