@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -131,8 +130,13 @@ func (c conn) commit(ctx context.Context, writes []driver.Write) (receipts []dri
 
 // announce tells the readers of an append, once it is visible.
 func (c conn) announce(receipts []driver.Receipt) {
+	last := int64(0)
+	for _, r := range receipts {
+		last = max(last, r.Position)
+	}
+	c.store.size.raise(last)
 	switch {
-	case !slices.ContainsFunc(receipts, func(r driver.Receipt) bool { return r.Position > 0 }):
+	case last == 0:
 	case c.joined != nil:
 		c.joined.appended = true
 	default:

@@ -99,5 +99,6 @@ func (c conn) readMark(ctx context.Context) (int64, error) {
 			"statement and would skip them: read the log outside of it, or in a transaction that is READ COMMITTED", isolation)
 	}
 	c.store.mark.raise(mark)
+	c.store.size.raise(mark)
 	return mark, nil
 }

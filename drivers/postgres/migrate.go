@@ -153,8 +153,8 @@ func (e *oldTablesError) Error() string {
 }
 
 const selectSettings = `SELECT s.seqcache = 1 AND s.seqincrement = 1 AND NOT s.seqcycle,
-	(SELECT coalesce(max(e.global_position), 0) FROM {schema}.events e) <=
-		(SELECT CASE WHEN p.is_called THEN p.last_value ELSE 0 END FROM {schema}.events_position_seq p),
+	(SELECT coalesce(max(e.global_position), 0) FROM {schema}.events e),
+	(SELECT CASE WHEN p.is_called THEN p.last_value ELSE 0 END FROM {schema}.events_position_seq p),
 	current_setting('server_encoding')
 FROM pg_sequence s WHERE s.seqrelid = {sequence}`
 
@@ -184,21 +184,23 @@ func (s *Store) checkVersion(ctx context.Context) error {
 }
 
 func (s *Store) checkSettings(ctx context.Context) error {
-	var ordered, ahead bool
+	var ordered bool
+	var highest, position int64
 	var encoding string
-	err := s.db.QueryRowxContext(ctx, inSchema(s.options.Schema, selectSettings)).Scan(&ordered, &ahead, &encoding)
+	err := s.db.QueryRowxContext(ctx, inSchema(s.options.Schema, selectSettings)).Scan(&ordered, &highest, &position, &encoding)
 	switch {
 	case err != nil:
 		return failed(ctx, s.checking(), err)
 	case !ordered:
 		return fmt.Errorf("postgres: sequence events_position_seq in schema %q must have INCREMENT 1, CACHE 1 and NO CYCLE, "+
 			"or readers skip events: ALTER SEQUENCE it back", s.options.Schema)
-	case !ahead:
+	case highest > position:
 		return fmt.Errorf("postgres: sequence events_position_seq in schema %q stands below the highest global_position, as "+
 			"after a restore of the table alone: set it with setval, to a higher value than any checkpoint", s.options.Schema)
 	case encoding != "UTF8":
 		return fmt.Errorf("postgres: the database has encoding %s: create one with encoding UTF8", encoding)
 	}
+	s.size.raise(highest)
 	return nil
 }
 

@@ -101,6 +101,7 @@ type Store struct {
 	options Options
 	sql     *statements
 	mark    highest // tide mark that was read so far
+	size    highest // position that is known of: about how large the log is
 	largest highest // payload that was read so far, in bytes
 	news    news
 }

@@ -73,31 +73,54 @@ func inSchema(schema, text string) string {
 func (s *statements) close() error {
 	var err error
 	for _, st := range s.all {
-		if p := st.prepared.Load(); p != nil {
-			err = errors.Join(err, p.Close())
+		for p := st.latest.Load(); p != nil; p = p.older {
+			err = errors.Join(err, p.stmt.Close())
 		}
 	}
 	return err
 }
 
 // statement is prepared when it is first used, and then once on each connection by database/sql.
+//
+// The server plans a prepared statement for the table as it is then, and plans again when it has gathered statistics,
+// which may be a minute later. What suits an empty table, to read all of it for one stream's version, is ruinous for one
+// that is being filled. So a statement that was prepared for a small table is prepared anew when the table has grown
+// fourfold, until it is large enough for any plan to use the indexes. The earlier ones stay open until the end, because
+// somebody may be about to use them; there are a handful.
 type statement struct {
-	text     string
-	prepared atomic.Pointer[sqlx.Stmt]
+	text   string
+	latest atomic.Pointer[prepared]
 }
 
-func (st *statement) prepare(ctx context.Context, db *sqlx.DB) (*sqlx.Stmt, error) {
-	if p := st.prepared.Load(); p != nil {
-		return p, nil
+type prepared struct {
+	stmt  *sqlx.Stmt
+	size  int64 // of the log at that time
+	older *prepared
+}
+
+const (
+	smallLog = 256
+	largeLog = 1 << 20
+)
+
+// outgrown reports whether the log has become much larger.
+func (p *prepared) outgrown(size int64) bool {
+	return p.size < largeLog && size > 4*max(p.size, smallLog)
+}
+
+func (st *statement) prepare(ctx context.Context, s *Store) (*sqlx.Stmt, error) {
+	size, latest := s.size.Load(), st.latest.Load()
+	if latest != nil && !latest.outgrown(size) {
+		return latest.stmt, nil
 	}
-	p, err := db.PreparexContext(ctx, st.text)
+	stmt, err := s.db.PreparexContext(ctx, st.text)
 	if err != nil {
 		return nil, err
 	}
-	if !st.prepared.CompareAndSwap(nil, p) {
-		_ = p.Close() // somebody else was faster
+	if !st.latest.CompareAndSwap(latest, &prepared{stmt, size, latest}) {
+		_ = stmt.Close() // somebody else was faster
 	}
-	return st.prepared.Load(), nil
+	return st.latest.Load().stmt, nil
 }
 
 // conn is what the statements of a call run on: the pool, or a transaction.
@@ -128,24 +151,34 @@ func (c conn) prepare(ctx context.Context, st *statement) (*sqlx.Stmt, error) {
 	case c.store.options.Unprepared:
 		return nil, nil
 	case c.tx == nil:
-		return st.prepare(ctx, c.store.db)
-	case st.prepared.Load() == nil && !c.prepareAside(ctx, st):
+		return st.prepare(ctx, c.store)
+	}
+	stmt := c.prepareAside(ctx, st)
+	if stmt == nil {
 		return nil, nil
 	}
-	return c.tx.StmtxContext(ctx, st.prepared.Load()), nil
+	return c.tx.StmtxContext(ctx, stmt), nil
 }
 
-// prepareAside prepares a statement that is first used in a transaction. database/sql does that on another connection,
-// and the transaction may have the only one: then it goes unprepared.
-func (c conn) prepareAside(ctx context.Context, st *statement) bool {
-	if pool := c.store.db.Stats(); pool.MaxOpenConnections > 0 && pool.InUse >= pool.MaxOpenConnections {
-		return false
+// prepareAside prepares a statement that is used in a transaction. database/sql does that on another connection, and the
+// transaction may have the only one: then it goes unprepared, or as it was prepared before.
+func (c conn) prepareAside(ctx context.Context, st *statement) *sqlx.Stmt {
+	latest := st.latest.Load()
+	if latest != nil && !latest.outgrown(c.store.size.Load()) {
+		return latest.stmt
 	}
-	const patience = 100 * time.Millisecond // if the last connection was taken just now
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	_, err := st.prepare(ctx, c.store.db)
-	return err == nil
+	if pool := c.store.db.Stats(); pool.MaxOpenConnections == 0 || pool.InUse < pool.MaxOpenConnections {
+		const patience = 100 * time.Millisecond // if the last connection was taken just now
+		ctx, cancel := context.WithTimeout(ctx, patience)
+		defer cancel()
+		if stmt, err := st.prepare(ctx, c.store); err == nil {
+			return stmt
+		}
+	}
+	if latest == nil {
+		return nil
+	}
+	return latest.stmt
 }
 
 // each runs a statement and calls scan for each row.
