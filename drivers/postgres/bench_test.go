@@ -7,7 +7,6 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/drivers/postgres"
@@ -99,7 +98,3 @@ func BenchmarkRead(b *testing.B) {
 		}
 	})
 }
-
-const payload = `{"order_id":"o-1234567","customer":"c-998877","lines":[{"sku":"ABC-1","quantity":3,"price":1299}],"total":3897}`
-
-func newID() uuid.UUID { return uuid.Must(uuid.NewV7()) }
