@@ -1,0 +1,200 @@
+package postgres
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/internal/pgtest"
+)
+
+// The steps of an append must come in their order whatever plan the server has: lock, check, position. Here a step is
+// slowed down: it waits for a lock that the test holds, before it does its work.
+const slowly = `
+	CREATE FUNCTION public.slowly(bigint) RETURNS bigint LANGUAGE plpgsql VOLATILE AS
+		$$ BEGIN PERFORM pg_advisory_lock_shared(42); PERFORM pg_advisory_unlock_shared(42); RETURN $1; END $$;
+	CREATE FUNCTION public.slow_nextval(regclass) RETURNS bigint LANGUAGE sql VOLATILE AS
+		$$ SELECT public.slowly(0); SELECT nextval($1) $$`
+
+const (
+	heldMarks   = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid::bigint > 2147483647`
+	heldStreams = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND mode = 'ShareLock'`
+)
+
+// slowed is a store whose appends stop in front of a step, and another one on the same tables that is as usual.
+type slowed struct {
+	*testing.T
+	slow, usual *Store
+	gate        *sqlx.Conn
+}
+
+func newSlowed(t *testing.T, step, slowStep string) *slowed {
+	dsn := pgtest.DSN(t)
+	open := func() *Store {
+		s, err := Open(t.Context(), dsn, &Options{NotifyInterval: -1})
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, s.Close()) })
+		return s
+	}
+	s := &slowed{T: t, slow: open(), usual: open()}
+	for _, st := range []*statement{s.slow.sql.appendOne, s.slow.sql.appendMany, s.slow.sql.appendBatch} {
+		require.Equal(t, 1, strings.Count(st.text, step), "the step to slow down, in\n%s", st.text)
+		st.text = strings.Replace(st.text, step, slowStep, 1)
+	}
+	_, err := s.usual.db.ExecContext(t.Context(), slowly)
+	require.NoError(t, err)
+	s.gate, err = s.usual.db.Connx(t.Context())
+	require.NoError(t, err)
+	s.exec(`SELECT pg_advisory_lock(42)`)
+	t.Cleanup(func() { require.NoError(t, s.gate.Close()) })
+	return s
+}
+
+func (s *slowed) exec(statement string) {
+	s.Helper()
+	_, err := s.gate.ExecContext(s.Context(), statement)
+	require.NoError(s, err)
+}
+
+func (s *slowed) count(query string) (n int) {
+	s.Helper()
+	require.NoError(s, s.gate.GetContext(s.Context(), &n, query))
+	return n
+}
+
+// append appends in a goroutine, and returns when it has come to the slow step.
+func (s *slowed) append(w driver.Write) <-chan error {
+	s.Helper()
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.slow.Commit(s.Context(), []driver.Write{w})
+		done <- err
+	}()
+	require.Eventually(s, func() bool {
+		return s.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 42`) == 1
+	}, time.Minute, time.Millisecond)
+	return done
+}
+
+// goOn lets the slow step do its work.
+func (s *slowed) goOn(done <-chan error) {
+	s.Helper()
+	s.exec(`SELECT pg_advisory_unlock(42)`)
+	require.NoError(s, <-done)
+}
+
+func (s *slowed) log() []driver.Record {
+	s.Helper()
+	page, err := s.usual.ReadAll(s.Context(), driver.AllQuery{Limit: 1000, MaxBytes: 1 << 20})
+	require.NoError(s, err)
+	return page.Records
+}
+
+func some(stream string, expected driver.ExpectedVersion, n int) driver.Write {
+	w := driver.Write{Stream: driver.StreamID{Type: "order", ID: stream}, Expected: expected}
+	for range n {
+		w.Events = append(w.Events, driver.Event{ID: uuid.New(), Type: "placed", Schema: 1, ContentType: contentTypeJSON,
+			Data: []byte(`{}`), RecordedAt: time.Unix(0, 0)})
+	}
+	return w
+}
+
+func TestTheOrderOfAnAppend(t *testing.T) {
+	for _, n := range []int{1, 3} {
+		t.Run(fmt.Sprintf("of %d events: the lock is held, and the version checked, before a position is taken", n), func(t *testing.T) {
+			s := newSlowed(t, "nextval(", "public.slow_nextval(")
+			_, err := s.slow.Commit(t.Context(), []driver.Write{some("late", 7, n)})
+			var conflict *driver.ConflictError
+			require.ErrorAs(t, err, &conflict, "a conflict never comes to the positions")
+
+			late := s.append(some("late", driver.Any, n))
+			require.Equal(t, 1, s.count(heldMarks))
+			_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
+			require.NoError(t, err)
+			require.Empty(t, s.log(), "the early ones are behind the late one's bound")
+			s.goOn(late)
+			require.Len(t, s.log(), 2+n)
+		})
+		t.Run(fmt.Sprintf("of %d events: the locks are held before a version is read", n), func(t *testing.T) {
+			s := newSlowed(t, "SELECT e.version FROM", "SELECT public.slowly(e.version) FROM")
+			_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
+			require.NoError(t, err)
+			done := s.append(some("a", 1, n))
+			require.Equal(t, 1, s.count(heldMarks))
+			require.Equal(t, 1, s.count(heldStreams))
+			require.Equal(t, 1, s.count(`SELECT last_value FROM tidemark.events_position_seq`), "no position is taken")
+			s.goOn(done)
+			require.Len(t, s.log(), 1+n)
+		})
+	}
+}
+
+// A commit between the two statements of a reader is above its mark, or visible to both.
+func TestACommitBetweenTheMarkAndTheRows(t *testing.T) {
+	s, err := Open(t.Context(), pgtest.DSN(t), nil)
+	require.NoError(t, err)
+	defer s.Close()
+	var committed []driver.Record
+	next := int64(0)
+	for range 5 {
+		late, err := s.db.BeginTxx(t.Context(), nil)
+		require.NoError(t, err)
+		writes := []driver.Write{some("late", driver.Any, 1)}
+		_, err = conn{store: s, tx: late}.attempt(t.Context(), writes, guardsFor(writes, true))
+		require.NoError(t, err)
+		_, err = s.Commit(t.Context(), []driver.Write{some("early", driver.Any, 1)})
+		require.NoError(t, err)
+
+		r := logReader{conn: conn{store: s}, q: driver.AllQuery{Limit: 100}, page: page{limit: 100, maxBytes: 1 << 20}, next: next}
+		mark, err := r.readMark(t.Context())
+		require.NoError(t, err)
+		require.NoError(t, late.Commit())
+		_, err = s.Commit(t.Context(), []driver.Write{some("between", driver.Any, 2)})
+		require.NoError(t, err)
+		require.NoError(t, r.readTo(t.Context(), mark))
+		next = r.next
+		committed = append(committed, r.page.records...)
+	}
+	rest, err := s.ReadAll(t.Context(), driver.AllQuery{After: next, Limit: 100, MaxBytes: 1 << 20})
+	require.NoError(t, err)
+	all, err := s.ReadAll(t.Context(), driver.AllQuery{Limit: 100, MaxBytes: 1 << 20})
+	require.NoError(t, err)
+	require.Len(t, all.Records, 20)
+	require.Equal(t, all.Records, append(committed, rest.Records...))
+}
+
+// The events of a large append to many streams take their positions in their order, whatever way the server joins them
+// with their streams.
+func TestPositionsOfALargeAppend(t *testing.T) {
+	s, err := Open(t.Context(), pgtest.DSN(t), nil)
+	require.NoError(t, err)
+	defer s.Close()
+	for _, prepare := range []string{`SELECT`, `ANALYZE`, `ANALYZE`} {
+		_, err := s.db.ExecContext(t.Context(), prepare)
+		require.NoError(t, err)
+		var writes []driver.Write
+		for i := range 60 {
+			writes = append(writes, some(fmt.Sprintf("%s-%d", uuid.NewString(), i), driver.NoStream, 1+i%40))
+		}
+		receipts, err := s.Commit(t.Context(), writes)
+		require.NoError(t, err)
+		last := int64(0)
+		for i, w := range writes {
+			stored, err := s.ReadStream(t.Context(), driver.StreamQuery{Stream: w.Stream, From: 1, Limit: 100, MaxBytes: 1 << 20})
+			require.NoError(t, err)
+			require.Len(t, stored, len(w.Events))
+			for j, r := range stored {
+				require.Equal(t, w.Events[j].ID, r.ID)
+				require.Equal(t, last+1, r.Position-receipts[0].Position+int64(len(writes[0].Events)))
+				last++
+			}
+			require.Equal(t, driver.Receipt{Version: int64(len(w.Events)), Position: stored[len(stored)-1].Position}, receipts[i])
+		}
+	}
+}
