@@ -13,7 +13,7 @@
 // transaction's snapshot sees: under REPEATABLE READ an append to a stream that has grown since is a lost race, which
 // only a new transaction can win. ReadAll needs READ COMMITTED, which is the default.
 //
-// Store implements the capabilities of package driver, save for batches.
+// Store implements every capability of package driver.
 package postgres
 
 import (
@@ -32,12 +32,13 @@ import (
 )
 
 var (
-	_ driver.Store        = (*Store)(nil)
-	_ driver.Waiter       = (*Store)(nil)
-	_ driver.Snapshotter  = (*Store)(nil)
-	_ driver.Checkpointer = (*Store)(nil)
-	_ driver.Transactor   = (*Store)(nil)
-	_ driver.Migrator     = (*Store)(nil)
+	_ driver.Store          = (*Store)(nil)
+	_ driver.BatchCommitter = (*Store)(nil)
+	_ driver.Waiter         = (*Store)(nil)
+	_ driver.Snapshotter    = (*Store)(nil)
+	_ driver.Checkpointer   = (*Store)(nil)
+	_ driver.Transactor     = (*Store)(nil)
+	_ driver.Migrator       = (*Store)(nil)
 )
 
 // Options are the choices that Open and New leave open. The zero value works.
