@@ -63,10 +63,11 @@ func endLeavesAllOrNothing(p *probe) {
 	p.contiguous(p.stream(named("a")))
 }
 
-// lossLeavesAllOrNothing has appenders try again with the same ids, as Retryable allows it, until they succeed.
+// lossLeavesAllOrNothing has appenders try again with the same ids, as Retryable allows it, until they succeed. While
+// connections are still to be broken, they don't run ahead.
 func lossLeavesAllOrNothing(p *probe) {
 	const writers, appends = 4, 10
-	store, progress := p.portable(), make(chan struct{}, writers*appends)
+	store, progress := p.portable(), make(chan struct{})
 	batches := make([][]eventstore.NewEvent, writers*appends)
 	breaking := p.start(func(ctx context.Context) error { return p.disconnectAfter(ctx, progress, 5) })
 	p.together(writers, func(ctx context.Context, i int) error {
@@ -75,12 +76,15 @@ func lossLeavesAllOrNothing(p *probe) {
 			if err := persist(ctx, store, batches[n]); err != nil {
 				return err
 			}
-			progress <- struct{}{}
+			select {
+			case progress <- struct{}{}:
+			case <-breaking.done:
+			}
 		}
 		return nil
 	})
 	breaking.wait("break the connections")
-	stored := p.stream(named("a"))
+	stored := p.streamAgain(named("a"))
 	p.contiguous(stored)
 	p.adjacent(stored, batches)
 }

@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 	t.Run("names the clause, its text and the case", func(t *testing.T) {
 		err := drivertest.Check(t.Context(), func(context.Context) (*drivertest.Database, error) { return nil, noDatabase }, only("G8"))
 		require.EqualError(t, err, "G8: Catch-up and live are one stream: no event is lost or repeated at the switch.\n"+
-			"\tsubscribers that catch up while writers write\n\tbut: open a database: no database today")
+			"\tsubscribers that come to the head again and again\n\tbut: open a database: no database today")
 	})
 	t.Run("turns a driver's panic into an error that tells where", func(t *testing.T) {
 		f := flaw{spoil: func(b *broken) {
@@ -54,7 +54,7 @@ func TestCheck(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	t.Run("says the same of the same seed", func(t *testing.T) {
-		f := modelFlaws()[3]
+		f := flawNamed(t, modelFlaws(), "reading backward starts at the head whatever To is")
 		first := drivertest.Compare(t.Context(), 7, openToy, f.open)
 		require.ErrorContains(t, first, "seed 7, step ")
 		require.EqualError(t, drivertest.Compare(t.Context(), 7, openToy, f.open), first.Error())

@@ -36,11 +36,11 @@ func every(n int64) func() bool {
 	return func() bool { return calls.Add(1)%n == 0 }
 }
 
-// meeting lets two callers wait for each other, but not for long, should nobody come.
-func meeting() func() {
+// meeting lets two callers wait for each other, but not for longer than this, should nobody come.
+func meeting(patience time.Duration) func() {
 	meet := make(chan struct{})
 	return func() {
-		alone := time.NewTimer(20 * time.Millisecond)
+		alone := time.NewTimer(patience)
 		defer alone.Stop()
 		select {
 		case meet <- struct{}{}:
@@ -124,7 +124,7 @@ func raceFlaws() []flaw {
 			{"A2/appenders on one handle", "losers of a race of 8 at version 0: want 7"},
 			{"A2/appenders on two handles", "losers of a race of 8 at version 0: want 7"},
 		}, spoil: func() func(b *broken) {
-			meet := meeting()
+			meet := meeting(5 * time.Second)
 			return func(b *broken) {
 				b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 					for _, w := range writes {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -73,29 +75,45 @@ func writeByWriteFlaws() []flaw {
 	return []flaw{
 		{name: "it commits write by write", catches: []catch{
 			{"A10/one bad expectation writes nothing anywhere", "the log after a conflict in write 2 of 3"},
-			{"A10/a reader sees all of it or nothing", "without the other of its commit"},
 			{"T2/after a conflict in the last of several writes", `an event of stream "note-a" is stored`},
-		}, spoil: func() func(b *broken) {
-			meet := meeting()
-			return func(b *broken) {
-				b.commit = func(ctx context.Context, writes []driver.Write) (receipts []driver.Receipt, err error) {
-					for _, w := range writes {
-						one, err := b.toyHandle.Commit(ctx, []driver.Write{w})
-						if err != nil {
-							return nil, err
-						}
-						receipts = append(receipts, one...)
-						meet()
-					}
-					return receipts, nil
+		}, spoil: func(b *broken) { b.commit = b.writeByWrite(func() {}) }},
+		{name: "it commits write by write under a reader's eyes", catches: []catch{
+			{"A10/a reader sees all of it or nothing", "without the other of its commit"},
+		}, spoil: func(b *broken) {
+			var half atomic.Bool
+			looked := make(chan struct{}, 1)
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				looking := half.Load()
+				page, err := b.toyHandle.ReadAll(ctx, q)
+				if looking {
+					half.Store(false)
+					looked <- struct{}{}
 				}
-				b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
-					page, err := b.toyHandle.ReadAll(ctx, q)
-					meet()
-					return page, err
-				}
+				return page, err
 			}
-		}()},
+			var once sync.Once
+			b.commit = b.writeByWrite(func() {
+				once.Do(func() {
+					half.Store(true)
+					<-looked
+				})
+			})
+		}},
+	}
+}
+
+// writeByWrite is a commit that calls pause after each write.
+func (b *broken) writeByWrite(pause func()) func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	return func(ctx context.Context, writes []driver.Write) (receipts []driver.Receipt, err error) {
+		for _, w := range writes {
+			one, err := b.toyHandle.Commit(ctx, []driver.Write{w})
+			if err != nil {
+				return nil, err
+			}
+			receipts = append(receipts, one...)
+			pause()
+		}
+		return receipts, nil
 	}
 }
 

@@ -60,7 +60,7 @@ func pageFlaws() []flaw {
 func costFlaws() []flaw {
 	return []flaw{
 		{name: "it reads all and cuts that", catches: []catch{
-			{"R5/a small page of a long stream and log costs no more than itself", "a page of 10 events of a stream of 3 MB costs"},
+			{"R5/a small page of a long stream and log costs no more than itself", "a page of 10 events of a stream of 3 MB (backward: false) costs"},
 		}, spoil: func(b *broken) {
 			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
 				limit := q.Limit

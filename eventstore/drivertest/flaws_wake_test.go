@@ -17,7 +17,7 @@ func wakeFlaws() []flaw {
 	const unheard = "a watcher was not woken"
 	return []flaw{
 		{name: "it wakes nobody", hangs: true, spoil: hearing(func(*broken, *toyTx) bool { return false }), catches: []catch{
-			{"G7/a subscriber is woken by a commit of the same process", "the subscriber was not handed the event of append"},
+			{"G7/a subscriber is woken by a commit of the same process", "wait for the event of append"},
 			{"G7/a reader that reads only when woken gets every commit", unheard},
 		}},
 		{name: "it is deaf to other handles", hangs: true, catches: []catch{{"G7/commits through another handle wake as well", unheard}},

@@ -66,16 +66,14 @@ func (p *probe) appendLongStream() *eventstore.Store {
 	return p.portable()
 }
 
-// iterations are the ways to read the long stream, each with a context.
-func iterations(store *eventstore.Store) map[string]func(context.Context) iter.Seq2[eventstore.Event, error] {
-	return map[string]func(context.Context) iter.Seq2[eventstore.Event, error]{
-		"the stream": func(ctx context.Context) iter.Seq2[eventstore.Event, error] {
-			return store.Stream(ctx, named("a"), nil)
-		},
-		"the stream backward": func(ctx context.Context) iter.Seq2[eventstore.Event, error] {
-			return store.Stream(ctx, named("a"), &eventstore.StreamOptions{Backward: true})
-		},
-		"the log": func(ctx context.Context) iter.Seq2[eventstore.Event, error] { return store.All(ctx, 0, nil) },
+// iterations yields the ways to read the long stream, each with its name.
+func iterations(store *eventstore.Store) iter.Seq2[string, func(context.Context) iter.Seq2[eventstore.Event, error]] {
+	type events = iter.Seq2[eventstore.Event, error]
+	backward := &eventstore.StreamOptions{Backward: true}
+	return func(yield func(string, func(context.Context) events) bool) {
+		_ = yield("the stream", func(ctx context.Context) events { return store.Stream(ctx, named("a"), nil) }) &&
+			yield("the stream backward", func(ctx context.Context) events { return store.Stream(ctx, named("a"), backward) }) &&
+			yield("the log", func(ctx context.Context) events { return store.All(ctx, 0, nil) })
 	}
 }
 
@@ -129,12 +127,17 @@ func disconnectedIteration(p *probe) {
 		p.that(err != nil || n == longStream, "read %s while the connections break: %d of %d events and no error", what, n, longStream)
 		p.that(err == nil || eventstore.Retryable(err), "read %s while the connections break: the error is not retryable: %w", what, err)
 	}
-	stored, err := p.readStream(p.ctx, named("a"))
+	p.equal(longStream, len(p.streamAgain(named("a"))), "events in the stream after the connections broke")
+}
+
+// streamAgain reads a stream after connections broke, of which some may be found broken only now.
+func (p *probe) streamAgain(stream driver.StreamID) []driver.Record {
+	stored, err := p.readStream(p.ctx, stream)
 	for eventstore.Retryable(err) {
-		stored, err = p.readStream(p.ctx, named("a"))
+		stored, err = p.readStream(p.ctx, stream)
 	}
-	p.ok(err, "read the stream after the connections broke")
-	p.equal(longStream, len(stored), "events in the stream after the connections broke")
+	p.ok(err, "read stream %q after the connections broke", stream)
+	return stored
 }
 
 func r4() clause {
@@ -198,14 +201,15 @@ func pagesAreBounded(p *probe) {
 	middle := p.stream(named("a"))[n/2]
 	stream := driver.StreamQuery{Stream: named("a"), From: middle.Version, Limit: 10, MaxBytes: manyBytes}
 	log := driver.AllQuery{After: middle.Position, Limit: 10, MaxBytes: manyBytes}
-	for what, read := range map[string]func() (int, error){
-		"stream":          func() (int, error) { page, err := p.drv.ReadStream(p.ctx, stream); return len(page), err },
-		"stream backward": func() (int, error) { page, err := p.drv.ReadStream(p.ctx, reversed(stream)); return len(page), err },
-		"log":             func() (int, error) { page, err := readPage(p.ctx, p.drv, log); return len(page.Records), err },
-	} {
-		cost := p.lowestCost(what, read)
-		p.that(cost < bound, "a page of 10 events of a %s of %d MB costs %d bytes", what, n*bytesEach>>20, cost)
+	for _, q := range []driver.StreamQuery{stream, reversed(stream)} {
+		cost := p.lowestCost(func() ([]driver.Record, error) { return p.drv.ReadStream(p.ctx, q) })
+		p.that(cost < bound, "a page of 10 events of a stream of %d MB (backward: %v) costs %d bytes", n*bytesEach>>20, q.Backward, cost)
 	}
+	cost := p.lowestCost(func() ([]driver.Record, error) {
+		page, err := readPage(p.ctx, p.drv, log)
+		return page.Records, err
+	})
+	p.that(cost < bound, "a page of 10 events of a log of %d MB costs %d bytes", n*bytesEach>>20, cost)
 }
 
 func reversed(q driver.StreamQuery) driver.StreamQuery {
@@ -213,15 +217,15 @@ func reversed(q driver.StreamQuery) driver.StreamQuery {
 	return q
 }
 
-func (p *probe) lowestCost(what string, read func() (int, error)) uint64 {
+func (p *probe) lowestCost(read func() ([]driver.Record, error)) uint64 {
 	lowest := ^uint64(0)
 	for range 20 {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		n, err := read()
+		page, err := read()
 		runtime.ReadMemStats(&after)
-		p.ok(err, "read a page of the %s", what)
-		p.equal(10, n, "events on the page of the %s", what)
+		p.ok(err, "read a page of 10 events")
+		p.equal(10, len(page), "events on the page")
 		lowest = min(lowest, after.TotalAlloc-before.TotalAlloc)
 	}
 	return lowest

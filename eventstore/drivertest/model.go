@@ -135,7 +135,7 @@ func (h *history) step(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: driver %d of 2: %w", op.text, i+1, err)
 		}
-		results[i] = words(s) + describeAll("new in the log", s.log.records[known:])
+		results[i] = words(s) + "\n" + describeAll("new in the log", s.log.records[known:])
 	}
 	if results[0] != results[1] {
 		return fmt.Errorf("%s: the drivers differ\n--- first\n%s\n--- second\n%s", op.text, results[0], results[1])

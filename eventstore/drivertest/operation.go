@@ -17,11 +17,11 @@ func said(format string, args ...any) func(s *side) string {
 }
 
 func commitOperation(writes []driver.Write) operation {
-	var text strings.Builder
-	for _, w := range writes {
-		fmt.Fprintf(&text, "append %d events to %q expecting %v; ", len(w.Events), w.Stream, w.Expected)
+	parts := make([]string, len(writes))
+	for i, w := range writes {
+		parts[i] = fmt.Sprintf("append %d events to %q expecting %v", len(w.Events), w.Stream, w.Expected)
 	}
-	return operation{text: text.String(), run: func(ctx context.Context, s *side) (func(s *side) string, error) {
+	return operation{text: strings.Join(parts, ", "), run: func(ctx context.Context, s *side) (func(s *side) string, error) {
 		receipts, err := s.commit(ctx, writes...)
 		var conflict *driver.ConflictError
 		switch {
@@ -39,15 +39,14 @@ func commitOperation(writes []driver.Write) operation {
 
 // describeReceipts leaves the positions of a transaction out: it may be rolled back.
 func describeReceipts(s *side, receipts []driver.Receipt, inside bool) string {
-	var text strings.Builder
-	for _, r := range receipts {
-		fmt.Fprintf(&text, "version %d", r.Version)
+	lines := make([]string, len(receipts))
+	for i, r := range receipts {
+		lines[i] = fmt.Sprintf("version %d", r.Version)
 		if !inside {
-			fmt.Fprintf(&text, " at event %d of the log", s.rank(r.Position))
+			lines[i] += fmt.Sprintf(" at event %d of the log", s.rank(r.Position))
 		}
-		text.WriteString("\n")
 	}
-	return text.String()
+	return strings.Join(lines, "\n")
 }
 
 func streamOperation(q driver.StreamQuery) operation {
@@ -66,7 +65,7 @@ func logOperation(after int, q driver.AllQuery) operation {
 			q.After = s.position(after)
 			page, err := readPage(ctx, s.drv, q)
 			return func(s *side) string {
-				text := fmt.Sprintf("%snext %d", describeAll("page", page.Records), s.rank(page.Next))
+				text := fmt.Sprintf("%s\nnext %d", describeAll("page", page.Records), s.rank(page.Next))
 				if !wasCut(q, page) {
 					text += fmt.Sprintf(" head %d", s.rank(page.Head))
 				}
@@ -129,23 +128,22 @@ func transactionOperation(parts []operation, commit bool) operation {
 
 func joined(results []func(s *side) string) func(s *side) string {
 	return func(s *side) string {
-		var text strings.Builder
-		for _, words := range results {
-			text.WriteString(words(s) + "\n")
+		lines := make([]string, len(results))
+		for i, words := range results {
+			lines[i] = words(s)
 		}
-		return text.String()
+		return strings.Join(lines, "\n")
 	}
 }
 
 // describeAll puts records into words, all but their positions.
 func describeAll(what string, records []driver.Record) string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d %s\n", len(records), what)
+	lines := []string{fmt.Sprintf("%s: %d events", what, len(records))}
 	for _, r := range records {
 		content := fnv.New64a()
 		fmt.Fprintf(content, "%s %q %q %q %v", r.ContentType, r.Data, r.Metadata, r.Tags, r.RecordedAt)
-		fmt.Fprintf(&text, "\t%s version %d of %q, %s v%d, append of %d, content %x\n", r.ID, r.Version, r.Stream, r.Type,
-			r.Schema, r.AppendSize, content.Sum64())
+		lines = append(lines, fmt.Sprintf("\t%s version %d of %q, %s v%d, append of %d, content %x", r.ID, r.Version, r.Stream,
+			r.Type, r.Schema, r.AppendSize, content.Sum64()))
 	}
-	return text.String()
+	return strings.Join(lines, "\n")
 }

@@ -1,9 +1,6 @@
 package drivertest
 
 import (
-	"context"
-	"fmt"
-
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
@@ -94,44 +91,4 @@ func snapshotAfterRestart(p *probe) {
 	p.save(saved)
 	p.restart()
 	p.snapshotIs(saved)
-}
-
-func g8() clause {
-	return clause{id: "G8", text: "Catch-up and live are one stream: no event is lost or repeated at the switch.",
-		cases: []testCase{
-			{name: "subscribers that catch up while writers write", run: subscribeWhileWriting},
-		}}
-}
-
-// subscribeWhileWriting has a writer run ahead of subscribers that come to the head again and again.
-func subscribeWhileWriting(p *probe) {
-	const n = 150
-	store, positions := p.portable(), make([][]int64, 3)
-	p.append(named("a"), driver.Any, events(n)...)
-	var subscribers []*task
-	for i := range positions {
-		subscribers = append(subscribers, p.start(func(ctx context.Context) error {
-			for e, err := range store.Subscribe(ctx, 0, nil) {
-				if err != nil {
-					return fmt.Errorf("after %d of %d events: %w", len(positions[i]), 2*n, err)
-				}
-				if positions[i] = append(positions[i], e.Position); len(positions[i]) == 2*n {
-					return nil
-				}
-			}
-			return nil
-		}))
-	}
-	for range n {
-		_, err := store.Append(p.ctx, named("a"), driver.Any, notes(1)...)
-		p.ok(err, "append")
-	}
-	var want []int64
-	for _, r := range p.log() {
-		want = append(want, r.Position)
-	}
-	for i, s := range subscribers {
-		s.wait("subscriber %d", i+1)
-		p.equal(want, positions[i], "positions handed to subscriber %d", i+1)
-	}
 }

@@ -29,28 +29,12 @@ func g7() clause {
 
 // subscriberIsWoken can't pass by polling: the poll interval is longer than the case may take.
 func subscriberIsWoken(p *probe) {
-	store, got := p.portable(), make(chan int64)
-	subscriber := p.start(func(ctx context.Context) error {
-		for e, err := range store.Subscribe(ctx, 0, nil) {
-			if err != nil {
-				return err
-			}
-			select {
-			case got <- e.Version:
-			case <-ctx.Done():
-			}
-		}
-		return nil
-	})
-	for version := int64(1); version <= 20; version++ {
+	store := p.portable()
+	s := p.subscribe(store)
+	for n := 1; n <= 20; n++ {
 		_, err := store.Append(p.ctx, named("a"), driver.Any, notes(1)...)
 		p.ok(err, "append")
-		select {
-		case v := <-got:
-			p.equal(version, v, "version that the subscriber is handed")
-		case <-subscriber.done:
-			p.fail("the subscriber was not handed the event of append %d: %w", version, subscriber.err)
-		}
+		p.ok(s.until(n), "wait for the event of append %d", n)
 	}
 }
 
