@@ -40,8 +40,7 @@ FROM (
 	), 0) AS version
 	FROM (
 		SELECT {lock} AS nothing
-		FROM {schema}.events_position_seq s,
-			(SELECT pg_advisory_xact_lock_shared({events}::oid::integer, $5::integer)::text AS nothing OFFSET 0) guarded
+		FROM (SELECT pg_advisory_xact_lock_shared({events}::oid::integer, $5::integer)::text AS nothing OFFSET 0) guarded
 		OFFSET 0
 	) locked
 	OFFSET 0
@@ -59,7 +58,7 @@ RETURNING version, global_position`
 	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
 ), locked AS MATERIALIZED (
 	SELECT {lock} AS nothing
-	FROM {schema}.events_position_seq s, guarded
+	FROM guarded
 ), checked AS MATERIALIZED (
 	SELECT w.write, w.stream_type, w.stream_id, w.low, w.high, coalesce((
 			SELECT e.version FROM {schema}.events e

@@ -25,7 +25,7 @@ const appendBatch = `WITH input AS MATERIALIZED (
 	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
 ), locked AS MATERIALIZED (
 	SELECT {lock} AS nothing
-	FROM {schema}.events_position_seq s, guarded
+	FROM guarded
 ), checked AS MATERIALIZED (
 	SELECT w.*, coalesce((
 			SELECT e.version FROM {schema}.events e

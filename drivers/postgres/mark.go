@@ -59,8 +59,13 @@ import (
 // Should an application hold a lock that looks like one of ours, the mark stands still at its bound if that is lower
 // than ours: late, never wrong.
 const (
+	// lastValue is 0 before the first position was taken. It must be this function, which reads under the lock that nextval
+	// writes under: SELECT last_value, which does not, may see the value that nextval logs ahead, 32 above the one that it
+	// hands out. A bound above a writer's positions loses its events.
+	lastValue = `coalesce(pg_sequence_last_value({sequence}), 0)`
+
 	lockKey = `(1::bigint << 63) | (({sequence}::oid::bigint & 8388607) << 40) |
-		(s.last_value - CASE WHEN s.is_called THEN 0 ELSE 1 END - length(guarded.nothing))`
+		(` + lastValue + ` - length(guarded.nothing))`
 
 	takeLock = `pg_advisory_xact_lock_shared(` + lockKey + `)::text`
 

@@ -154,7 +154,7 @@ func (e *oldTablesError) Error() string {
 
 const selectSettings = `SELECT s.seqcache = 1 AND s.seqincrement = 1 AND NOT s.seqcycle,
 	(SELECT coalesce(max(e.global_position), 0) FROM {schema}.events e),
-	(SELECT CASE WHEN p.is_called THEN p.last_value ELSE 0 END FROM {schema}.events_position_seq p),
+	` + lastValue + `,
 	current_setting('server_encoding')
 FROM pg_sequence s WHERE s.seqrelid = {sequence}`
 
