@@ -60,7 +60,7 @@ type Database struct {
 type Options struct {
 	// Only names the clauses to check, as "A2", or single cases, as "A2/one appender wins". Default: all.
 	Only []string
-	// Patience is how long a case waits for what must happen, all in all. Default: 60 seconds.
+	// Patience is how long a case waits for what must happen, all in all. Default: 2 minutes.
 	Patience time.Duration
 }
 
@@ -162,7 +162,7 @@ func (o *Options) unknown() error {
 }
 
 // patience bounds a case that hangs. It is no measure: a case that passes never waits for it.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 func (o *Options) selects(id, name string) bool {
 	return len(o.Only) == 0 || slices.Contains(o.Only, id) || slices.Contains(o.Only, id+"/"+name)

@@ -131,12 +131,4 @@ func collect(seq iter.Seq2[eventstore.Event, error]) ([]eventstore.Event, error)
 	return events, nil
 }
 
-func ids(records []driver.Record) []uuid.UUID {
-	list := make([]uuid.UUID, len(records))
-	for i, r := range records {
-		list[i] = r.ID
-	}
-	return list
-}
-
 func last[T any](list []T) T { return list[len(list)-1] }

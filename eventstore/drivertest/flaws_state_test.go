@@ -2,6 +2,7 @@ package drivertest_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -108,7 +109,7 @@ func checkpointFlaws() []flaw {
 					if err == nil {
 						err = b.toyHandle.SaveCheckpoint(ctx, name, from, to, at)
 					}
-					if err != driver.ErrCheckpointMoved {
+					if !errors.Is(err, driver.ErrCheckpointMoved) {
 						return err
 					}
 				}

@@ -99,14 +99,15 @@ func stateRollsBack(p *probe) {
 	p.ok(p.moveCheckpoint(p.ctx, "a", 0, 1), "move the checkpoint after the transaction was rolled back")
 }
 
+// errorsPass compares errors by identity: one that is wrapped is not returned as it is.
 func errorsPass(p *probe) {
 	own := errors.New("the caller's own")
 	err := p.transact(p.ctx, func(ctx context.Context) error {
 		p.insert(ctx, p.handle, named("a"))
 		return own
 	})
-	p.that(err == own, "Transact returns %s, its function returned %q", brief(err), own) //nolint:errorlint // as it is
-	p.that(p.panics(own) == own, "a panic in a transaction does not pass")               //nolint:errorlint // as it is
+	p.that(err == own, "Transact returns %s, its function returned %q", brief(err), own)
+	p.that(p.panics(own) == own, "a panic in a transaction does not pass")
 	p.equal(0, len(p.log()), "events in the log after an error and a panic")
 	p.append(named("a"), driver.NoStream, events(1)...)
 }
