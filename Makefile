@@ -15,6 +15,14 @@ help: ## list the targets
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
 	$(WITH_POSTGRES) $(GO) test -race $(TESTFLAGS) ./...
 
+.PHONY: torture
+torture: ## a minute of the hammer on Postgres, and processes and servers killed
+	TIDEMARK_TORTURE=60s $(WITH_POSTGRES) $(GO) test -race -v -timeout 20m -run 'Hammer|Killed|Struck' ./drivers/postgres ./internal/crash
+
+.PHONY: bench
+bench: ## measure beside the limits and the widespread ways, and write docs/benchmarks.md; for a machine with nothing else to do
+	cd bench && $(GO) run . -quick -out ../docs/benchmarks.md
+
 .PHONY: ci
 ci: check test ## what CI runs: every check, then every test
 
@@ -29,13 +37,14 @@ format: ## fail if a file is not formatted
 fmt: ## format every file
 	gofmt -w .
 
+# Both checks look at what the tests build, so that SQLite is compiled once and not twice.
 .PHONY: vet
 vet: ## go vet
-	$(GO) vet ./...
+	$(GO) vet -race ./...
 
 .PHONY: lint
 lint: ## staticcheck; staticcheck.conf says which checks
-	$(GO) run $(STATICCHECK) ./...
+	$(GO) run -exec 'env GOFLAGS=-race' $(STATICCHECK) ./...
 
 .PHONY: tidy
 tidy: ## fail if go.mod or go.sum is not tidy
