@@ -11,6 +11,7 @@ import (
 
 	"github.com/jmoiron/sqlx"
 
+	"github.com/tidemark-go/tidemark/drivers/memory"
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/eventstore/drivertest"
@@ -18,6 +19,15 @@ import (
 
 func TestConformanceInFile(t *testing.T)   { drivertest.Run(t, openFile) }
 func TestConformanceInMemory(t *testing.T) { drivertest.Run(t, openMemory) }
+
+func TestModelInFile(t *testing.T)   { drivertest.RunModel(t, openReference, openFile) }
+func TestModelInMemory(t *testing.T) { drivertest.RunModel(t, openReference, openMemory) }
+
+func BenchmarkDriver(b *testing.B) { drivertest.Benchmark(b, openFile) }
+
+func openReference(context.Context) (*drivertest.Database, error) {
+	return &drivertest.Database{Store: memory.New()}, nil
+}
 
 func openMemory(ctx context.Context) (*drivertest.Database, error) {
 	s, err := sqlite.Open(ctx, ":memory:", nil)

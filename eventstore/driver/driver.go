@@ -160,8 +160,8 @@ type StreamQuery struct {
 }
 
 // AllQuery selects from the global log what stands after position After. Types and StreamTypes, where not empty, keep
-// only events of one of these types and of one of these stream types. With Limit 0 no record is read and Page.Head is
-// up to date, which it need not be otherwise; MaxBytes is 1 or more.
+// only events of one of these types and of one of these stream types. With Limit 0 no record is read, Page.Next is After
+// and Page.Head is up to date, which it need not be otherwise; MaxBytes is 1 or more.
 type AllQuery struct {
 	After              int64
 	Types, StreamTypes []string
