@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"math"
 	"strings"
 
@@ -96,17 +97,22 @@ func (s *Store) Commit(ctx context.Context, writes []driver.Write) ([]driver.Rec
 
 // streamNames names the first streams.
 func streamNames(writes []driver.Write) string {
+	const most = 3
 	var names []string
-	for i := range writes {
-		if i == 3 && len(writes) > 4 {
-			return strings.Join(names, ", ") + " and others"
-		}
+	for i := range min(len(writes), most) {
 		names = append(names, writes[i].Stream.String())
 	}
-	return strings.Join(names, ", ")
+	list := strings.Join(names, ", ")
+	if len(writes) > most {
+		list += fmt.Sprintf(" and %d others", len(writes)-most)
+	}
+	return list
 }
 
 func (c conn) commit(ctx context.Context, writes []driver.Write) (receipts []driver.Receipt, err error) {
+	if err := checkTags(writes); err != nil {
+		return nil, err
+	}
 	guards := guardsFor(writes, c.tx != nil)
 	attempt := func(c conn) error {
 		receipts, err = c.attempt(ctx, writes, guards)
@@ -114,7 +120,7 @@ func (c conn) commit(ctx context.Context, writes []driver.Write) (receipts []dri
 	}
 	switch {
 	case c.tx != nil:
-		err = c.savepoint(ctx, func() error { return attempt(c) })
+		err = c.inCallers(ctx, func() error { return attempt(c) })
 	case len(guards.exclusive) > 0:
 		err = c.inTransaction(ctx, attempt)
 	default:

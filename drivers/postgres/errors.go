@@ -80,13 +80,16 @@ func sqlState(err error) string {
 	return ""
 }
 
-const uniqueViolation = "23505"
+const (
+	uniqueViolation = "23505"
+	deadlock        = "40P01"
+)
 
 // isRace reports that another transaction was in the way.
 func isRace(code string) bool {
 	switch code {
 	case "40001", // serialization_failure
-		"40P01", // deadlock_detected
+		deadlock,
 		"55P03": // lock_not_available
 		return true
 	}

@@ -173,12 +173,15 @@ func (s *Store) prepare(ctx context.Context) error {
 // DB returns the pool of connections, for sqltx.In and for the caller's own statements.
 func (s *Store) DB() *sqlx.DB { return s.db }
 
-// Close implements driver.Store.
+// Close implements driver.Store. Connections that are lost already are no error.
 func (s *Store) Close() error {
 	s.news.voice.close()
-	err := s.sql.close()
-	if s.ownsDB {
-		err = errors.Join(err, s.db.Close())
+	s.sql.close()
+	if !s.ownsDB {
+		return nil
 	}
-	return err
+	if err := s.db.Close(); err != nil && !isDisconnect(err) {
+		return fmt.Errorf("postgres: close: %w", err)
+	}
+	return nil
 }

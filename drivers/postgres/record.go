@@ -3,6 +3,9 @@ package postgres
 import (
 	"database/sql"
 	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -49,6 +52,19 @@ func tagsText(e *driver.Event) *string {
 
 // timestamp writes a time as PostgreSQL reads it.
 func timestamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.999999Z07:00") }
+
+// checkTags refuses what a text[] can't hold.
+func checkTags(writes []driver.Write) error {
+	bad := func(tag string) bool { return !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) }
+	for i := range writes {
+		for j := range writes[i].Events {
+			if k := slices.IndexFunc(writes[i].Events[j].Tags, bad); k >= 0 {
+				return fmt.Errorf("tag %q: PostgreSQL stores UTF-8 without NUL only", writes[i].Events[j].Tags[k])
+			}
+		}
+	}
+	return nil
+}
 
 // appendArgs returns the parameters of appendOne or appendMany.
 func appendArgs(writes []driver.Write, events int, g guards) []any {

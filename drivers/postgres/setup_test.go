@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/url"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
@@ -72,11 +74,11 @@ func commit(t testing.TB, ctx context.Context, s *postgres.Store, writes ...driv
 	return receipts
 }
 
-// commitAgain makes a commit that lost a race again, as the portable store does.
+// commitAgain makes a commit that lost a race again, some times, as the portable store does.
 func commitAgain(ctx context.Context, s *postgres.Store, writes ...driver.Write) ([]driver.Receipt, error) {
-	for {
+	for try := 0; ; try++ {
 		receipts, err := s.Commit(ctx, writes)
-		if !errors.Is(err, driver.ErrRace) || ctx.Err() != nil {
+		if !errors.Is(err, driver.ErrRace) || try == 20 {
 			return receipts, err
 		}
 		for i := range writes {
@@ -195,5 +197,26 @@ func dsnOf(t testing.TB, s *postgres.Store) string {
 	u, err := url.Parse(pgtest.DSN(t))
 	require.NoError(t, err)
 	u.Path = "/" + name
+	return u.String()
+}
+
+// grants returns the recipe of the documentation, which makes a role named orders_service.
+func grants(t testing.TB) string {
+	t.Helper()
+	page, err := os.ReadFile("../../docs/postgres.md")
+	require.NoError(t, err)
+	_, recipe, found := strings.Cut(string(page), "CREATE ROLE orders_service")
+	require.True(t, found, "the recipe in docs/postgres.md")
+	recipe, _, _ = strings.Cut(recipe, "```")
+	return "CREATE ROLE orders_service" + recipe
+}
+
+// as returns a connection string for another role, which may have a password: "name:password".
+func as(t testing.TB, dsn, role string) string {
+	t.Helper()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	name, password, _ := strings.Cut(role, ":")
+	u.User = url.UserPassword(name, password)
 	return u.String()
 }

@@ -3,7 +3,6 @@ package postgres
 import (
 	"context"
 	"database/sql"
-	"errors"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -70,14 +69,13 @@ func inSchema(schema, text string) string {
 	).Replace(text)
 }
 
-func (s *statements) close() error {
-	var err error
+// close gives the statements back. What can't be given back is gone with its connection.
+func (s *statements) close() {
 	for _, st := range s.all {
 		for p := st.latest.Load(); p != nil; p = p.older {
-			err = errors.Join(err, p.stmt.Close())
+			_ = p.stmt.Close()
 		}
 	}
-	return err
 }
 
 // statement is prepared when it is first used, and then once on each connection by database/sql.

@@ -34,6 +34,7 @@ func (s *Store) OnEnd(ctx context.Context, f func(committed bool)) { sqltx.OnEnd
 type joined struct {
 	mu       sync.Mutex // held during a call, so that calls of several goroutines don't mix up rows and savepoints
 	appended bool
+	doomed   error
 }
 
 // with runs f on the pool, or on the transaction that ctx carries.
@@ -60,6 +61,20 @@ func (s *Store) join(ctx context.Context) *joined {
 		}
 	})
 	return j
+}
+
+// inCallers runs an append in the caller's transaction. After a deadlock, another transaction waits for what this one did
+// before, so that to try again would be the next deadlock: until the end there is no other answer any more.
+func (c conn) inCallers(ctx context.Context, f func() error) error {
+	if c.joined.doomed != nil {
+		return c.joined.doomed
+	}
+	err := c.savepoint(ctx, f)
+	if sqlState(err) == deadlock {
+		c.joined.doomed = fmt.Errorf("the transaction must be rolled back: %w", err)
+		return c.joined.doomed
+	}
+	return err
 }
 
 // savepoint runs f so that the caller's transaction stays usable if it fails: then all that f did is undone, its locks
