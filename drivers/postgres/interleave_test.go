@@ -238,6 +238,11 @@ func TestACrashAfterARollback(t *testing.T) {
 	reader := readAll(t, t.Context(), s, next).Next
 	burnt := get[int64](t, s.DB(), `SELECT last_value FROM tidemark.events_position_seq`)
 	require.NoError(t, syscall.Kill(walWriter, syscall.SIGKILL)) // upon which the server restarts as after a crash
+	eventually(t, func() bool {
+		var now int
+		err := s.DB().GetContext(t.Context(), &now, `SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'`)
+		return err == nil && now != walWriter
+	}, "restart")
 
 	var receipts []driver.Receipt
 	w := appends(order("c"), driver.Any, 1)
