@@ -149,6 +149,9 @@ func TestTheReadModelAgreesWithTheOrders(t *testing.T) {
 	random := rand.New(rand.NewPCG(seed, 0))
 	s := newShop(t)
 	const orders = 8
+	for i := range orders {
+		s.command(t, fmt.Sprint(i+1), place("France", time.May))
+	}
 	for range 300 {
 		id := fmt.Sprint(1 + random.IntN(orders))
 		l := order.Line{ID: fmt.Sprint(random.IntN(9)), SKU: fmt.Sprint(random.IntN(3)), Quantity: 1 + random.IntN(9), Price: 5}
