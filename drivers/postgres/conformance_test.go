@@ -31,19 +31,6 @@ func TestConformanceWithPGX(t *testing.T) {
 	drivertest.Run(t, opener(pgtest.DSN(t), openPGX))
 }
 
-func TestConformanceUnprepared(t *testing.T) {
-	drivertest.Run(t, opener(pgtest.DSN(t), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
-		s, err := postgres.Open(ctx, dsn, &postgres.Options{Schema: schema, Unprepared: true})
-		return s, nothing, err
-	}))
-}
-
-func TestConformanceUnpreparedWithPGX(t *testing.T) {
-	drivertest.Run(t, opener(pgtest.DSN(t), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
-		return newPGX(ctx, with(dsn, "default_query_exec_mode", "exec"), &postgres.Options{Schema: schema, Unprepared: true, ListenDSN: dsn})
-	}))
-}
-
 // openStore opens a store on one schema. It also returns what is left to close after the store.
 type openStore func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error)
 
