@@ -11,6 +11,8 @@
 //   - [Waiter]: news of commits by other stores and processes. Without it, readers at the head poll.
 //   - [Snapshotter]: snapshots of aggregates. Without it, every load replays the whole stream.
 //   - [Checkpointer]: how far a projection has come. Without it, projections can't run on this driver.
+//   - [Leaser]: one owner for a projection among many processes. Without it, every runner runs all of its projections.
+//   - [DeadLetterer]: notes of events that could not be handled. Without it, a projection can only stop at them.
 //   - [Transactor]: the caller's transaction. Without it, a projection's handler sees each event at least once rather
 //     than exactly once.
 //   - [Migrator]: tables that have to be brought up to date.

@@ -16,6 +16,9 @@ var ErrUnavailable = errors.New("the database is unavailable")
 // ErrCheckpointMoved is returned by Checkpointer.SaveCheckpoint if the checkpoint is not where the caller left it.
 var ErrCheckpointMoved = errors.New("the checkpoint was moved by another runner")
 
+// ErrLeaseLost is returned by Leaser.SaveLease if the lease has another owner, or none.
+var ErrLeaseLost = errors.New("the lease was lost to another owner")
+
 // ConflictError reports that a stream was not at its expected version. Nothing was written.
 type ConflictError struct {
 	Stream StreamID
