@@ -1,7 +1,6 @@
 package postgres_test
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -9,9 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tidemark-go/tidemark/drivers/postgres"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
-	"github.com/tidemark-go/tidemark/internal/pgtest"
 )
 
 func TestJSONIsQueryableAndStaysAsItIs(t *testing.T) {
@@ -140,18 +137,4 @@ func TestAFilterThatLetsLittleThrough(t *testing.T) {
 		require.Len(t, page.Records, 1)
 		require.Equal(t, page.Head, page.Next)
 	}
-}
-
-func TestAPoolOfOneConnection(t *testing.T) {
-	s := open(t, pgtest.DSN(t), &postgres.Options{MaxConns: 1})
-	tx := begin(t, s)
-	tx.commit(s, appends(order("a"), driver.Any, 1))
-	tx.commit(s, appends(order("a"), driver.Any, 2))
-	tx.do(func(ctx context.Context) {
-		require.Len(t, readStream(t, ctx, s, order("a")), 3)
-		require.NoError(t, s.SaveCheckpoint(ctx, "p", 0, 1, event("").RecordedAt))
-		require.Empty(t, readAll(t, ctx, s, 0).Records)
-	})
-	tx.commits()
-	require.Len(t, readAll(t, t.Context(), s, 0).Records, 3)
 }

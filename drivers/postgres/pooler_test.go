@@ -1,0 +1,249 @@
+package postgres_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// proxy pools transactions: a client has a server's connection from the first message of a transaction to its end, and
+// the next transaction gets the one that has been idle for longest. So nothing that a session keeps is there again.
+type proxy struct {
+	servers chan *serverConn
+	dial    func() (*serverConn, error)
+
+	mu      sync.Mutex
+	clients map[uint32]*proxied
+}
+
+type serverConn struct {
+	net.Conn
+	greeting []byte // the parameters that it told
+	key      []byte // for a request to cancel
+}
+
+// proxied is a client.
+type proxied struct {
+	proxy  *proxy
+	client net.Conn
+	id     uint32
+
+	mu     sync.Mutex
+	server *serverConn // nil between transactions
+}
+
+func startProxy(t *testing.T, dsn string) string {
+	t.Helper()
+	const pool = 24
+	p := &proxy{servers: make(chan *serverConn, pool), clients: make(map[uint32]*proxied)}
+	p.dial = func() (*serverConn, error) { return dialServer(dsn) }
+	for range pool {
+		s, err := p.dial()
+		require.NoError(t, err)
+		p.servers <- s
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		_ = l.Close()
+		for len(p.servers) > 0 {
+			_ = (<-p.servers).Close()
+		}
+	})
+	go func() {
+		for id := uint32(1); ; id++ {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				_ = (&proxied{proxy: p, client: c, id: id}).serve()
+			}()
+		}
+	}()
+	u, err := url.Parse(dsn)
+	require.NoError(t, err)
+	return fmt.Sprintf("postgres://%s@%s%s?sslmode=disable", u.User, l.Addr(), u.Path)
+}
+
+func (c *proxied) serve() error {
+	startup, err := readUntyped(c.client)
+	if err != nil {
+		return err
+	}
+	const cancelRequest = 80877102
+	if binary.BigEndian.Uint32(startup) == cancelRequest {
+		return c.proxy.cancel(binary.BigEndian.Uint32(startup[4:]))
+	}
+	c.proxy.mu.Lock()
+	c.proxy.clients[c.id] = c
+	c.proxy.mu.Unlock()
+	if err := c.greet(); err != nil {
+		return err
+	}
+	err = c.relay()
+	c.drop()
+	return err
+}
+
+func (c *proxied) greet() error {
+	s := <-c.proxy.servers
+	greeting := s.greeting
+	c.proxy.servers <- s
+	key := binary.BigEndian.AppendUint32(nil, c.id)
+	key = binary.BigEndian.AppendUint32(key, 0)
+	_, err := c.client.Write(bytes.Join([][]byte{
+		message('R', make([]byte, 4)), greeting, message('K', key), message('Z', []byte{'I'}),
+	}, nil))
+	return err
+}
+
+// relay passes messages on until the client ends.
+func (c *proxied) relay() error {
+	for {
+		kind, body, err := readTyped(c.client)
+		if err != nil || kind == 'X' {
+			return err
+		}
+		if c.server == nil {
+			c.hold(<-c.proxy.servers)
+		}
+		if _, err := c.server.Write(message(kind, body)); err != nil {
+			return err
+		}
+		if kind == 'S' || kind == 'Q' {
+			if err := c.answer(); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// answer passes the server's answer on, and gives the server back after a transaction's end.
+func (c *proxied) answer() error {
+	for {
+		kind, body, err := readTyped(c.server)
+		if err != nil {
+			return err
+		}
+		idle := kind == 'Z' && body[0] == 'I'
+		if idle {
+			s := c.server
+			c.hold(nil)
+			c.proxy.servers <- s
+		}
+		if _, err := c.client.Write(message(kind, body)); err != nil || kind == 'Z' {
+			return err
+		}
+	}
+}
+
+func (c *proxied) hold(s *serverConn) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.server = s
+}
+
+// drop replaces the connection of a client that left in the midst of a transaction.
+func (c *proxied) drop() {
+	if c.server == nil {
+		return
+	}
+	_ = c.server.Close()
+	c.hold(nil)
+	if s, err := c.proxy.dial(); err == nil {
+		c.proxy.servers <- s
+	}
+}
+
+// cancel passes a client's request to cancel on to the server that works for it.
+func (p *proxy) cancel(id uint32) error {
+	p.mu.Lock()
+	c := p.clients[id]
+	p.mu.Unlock()
+	if c == nil {
+		return errors.New("no such client")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.server == nil {
+		return nil
+	}
+	conn, err := net.Dial(c.server.RemoteAddr().Network(), c.server.RemoteAddr().String())
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	if _, err := conn.Write(append([]byte{0, 0, 0, 16, 4, 210, 22, 46}, c.server.key...)); err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, conn)
+	return err
+}
+
+func dialServer(dsn string) (*serverConn, error) {
+	u, err := url.Parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	network, address := "tcp", u.Host
+	if folder := u.Query().Get("host"); folder != "" {
+		network, address = "unix", folder+"/.s.PGSQL."+u.Query().Get("port")
+	}
+	conn, err := net.Dial(network, address)
+	if err != nil {
+		return nil, err
+	}
+	s := &serverConn{Conn: conn}
+	hello := fmt.Sprintf("\x00\x03\x00\x00user\x00%s\x00database\x00%s\x00client_encoding\x00UTF8\x00datestyle\x00ISO, MDY\x00\x00", u.User.Username(), u.Path[1:])
+	if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(hello)+4)), hello...)); err != nil {
+		return nil, err
+	}
+	for {
+		kind, body, err := readTyped(conn)
+		switch {
+		case err != nil:
+			return nil, err
+		case kind == 'E':
+			return nil, fmt.Errorf("the server refused the proxy: %q", body)
+		case kind == 'S':
+			s.greeting = append(s.greeting, message(kind, body)...)
+		case kind == 'K':
+			s.key = body
+		case kind == 'Z':
+			return s, nil
+		}
+	}
+}
+
+func message(kind byte, body []byte) []byte {
+	return append(binary.BigEndian.AppendUint32([]byte{kind}, uint32(len(body)+4)), body...)
+}
+
+func readTyped(r io.Reader) (kind byte, body []byte, err error) {
+	var head [1]byte
+	if _, err = io.ReadFull(r, head[:]); err != nil {
+		return 0, nil, err
+	}
+	body, err = readUntyped(r)
+	return head[0], body, err
+}
+
+func readUntyped(r io.Reader) ([]byte, error) {
+	var length [4]byte
+	if _, err := io.ReadFull(r, length[:]); err != nil {
+		return nil, err
+	}
+	body := make([]byte, binary.BigEndian.Uint32(length[:])-4)
+	_, err := io.ReadFull(r, body)
+	return body, err
+}
