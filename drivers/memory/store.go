@@ -20,6 +20,7 @@ var (
 	_ driver.Waiter       = (*Store)(nil)
 	_ driver.Snapshotter  = (*Store)(nil)
 	_ driver.Checkpointer = (*Store)(nil)
+	_ driver.KeyStore     = (*Store)(nil)
 )
 
 // Store keeps events in memory. It is safe for concurrent use.
@@ -33,6 +34,7 @@ type Store struct {
 
 	snapshots   map[driver.StreamID]driver.Snapshot
 	checkpoints map[string]int64
+	keys        map[string]driver.Key
 	watchers    map[chan struct{}]struct{}
 }
 
@@ -43,6 +45,7 @@ func New() *Store {
 		ids:         make(map[uuid.UUID]int64),
 		snapshots:   make(map[driver.StreamID]driver.Snapshot),
 		checkpoints: make(map[string]int64),
+		keys:        make(map[string]driver.Key),
 		watchers:    make(map[chan struct{}]struct{}),
 	}
 }
