@@ -126,7 +126,10 @@ func (s *Store) prepare(ctx context.Context, writes []Write) ([]driver.Write, er
 			}
 		}
 	}
-	return prepared, p.uniqueIDs(prepared)
+	if err := p.uniqueIDs(prepared); err != nil {
+		return nil, err
+	}
+	return prepared, s.protect(ctx, writes, prepared)
 }
 
 // preparation is what the events of one call share.

@@ -14,10 +14,15 @@ type decoding struct {
 	store *Store
 	raw   bool
 	types map[string]bool // keep only these current names; nil keeps all
+
+	damaged map[int64]error // by position: what the Protector could not reveal of the page in hand
 }
 
 // events appends to out the events that rec stands for: one, unless an upcaster splits or drops it.
 func (d *decoding) events(out []Event, rec *driver.Record) ([]Event, error) {
+	if err := d.damaged[rec.Position]; err != nil {
+		return out, decodeError(rec, err)
+	}
 	md, err := decodeMetadata(rec.Metadata)
 	if err != nil {
 		return out, decodeError(rec, err)

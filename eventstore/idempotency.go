@@ -14,6 +14,9 @@ import (
 // firstReceipts answers a call whose event ids are stored already: with the receipts of the call that stored them if
 // this one is a retry of it, write by write, else with ErrIdempotency.
 func (s *Store) firstReceipts(ctx context.Context, writes []driver.Write, stored []driver.Record) ([]Receipt, error) {
+	if err := s.revealRetry(ctx, writes, stored); err != nil {
+		return nil, err
+	}
 	byID := make(map[uuid.UUID]*driver.Record, len(stored))
 	for i := range stored {
 		byID[stored[i].ID] = &stored[i]

@@ -51,6 +51,9 @@ func (s *Store) ReadAll(ctx context.Context, after int64, opts *ReadOptions) (Pa
 	if err != nil {
 		return Page{}, err
 	}
+	if err := r.reveal(ctx, p.Records); err != nil {
+		return Page{}, err
+	}
 	page := Page{Events: make([]Event, 0, len(p.Records)), Next: after, Head: p.Head}
 	for i := range p.Records {
 		if page.Events, err = r.events(page.Events, &p.Records[i]); err != nil {

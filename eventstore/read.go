@@ -162,6 +162,9 @@ func full(page []driver.Record, limit, maxBytes int) bool {
 
 // deliver decodes records one by one and hands their events to a loop. It reports whether the loop wants more.
 func (d *decoding) deliver(ctx context.Context, page []driver.Record, yield func(Event, error) bool) (bool, error) {
+	if err := d.reveal(ctx, page); err != nil {
+		return false, err
+	}
 	var events []Event
 	for i := range page {
 		var err error

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
-	"github.com/tidemark-go/tidemark/serializer"
 )
 
 // Snapshot is an aggregate's state as of a version of its stream. State is a value of a registered type.
@@ -48,6 +47,9 @@ func (s *Store) SaveSnapshot(ctx context.Context, snap Snapshot) error {
 	}
 	enc, err := s.reg.Encode(snap.State)
 	if err == nil {
+		enc, err = s.protectSnapshot(ctx, &snap, enc)
+	}
+	if err == nil {
 		err = s.snapshots.SaveSnapshot(ctx, driver.Snapshot{Stream: snap.Stream, Version: snap.Version, Type: enc.Type,
 			Schema: enc.Schema, ContentType: enc.ContentType, Data: enc.Data, RecordedAt: s.Now()})
 	}
@@ -71,11 +73,17 @@ func (s *Store) LoadSnapshot(ctx context.Context, stream StreamID) (snap Snapsho
 		}
 		return Snapshot{}, false, err
 	}
-	state, err := s.reg.Decode(serializer.Encoded{Type: stored.Type, Schema: stored.Schema,
-		ContentType: stored.ContentType, Data: stored.Data})
+	enc, damage, err := s.revealSnapshot(ctx, &stored)
 	if err != nil {
+		return Snapshot{}, false, err
+	}
+	var state any
+	if damage == nil {
+		state, damage = s.reg.Decode(enc)
+	}
+	if damage != nil {
 		return Snapshot{}, false, &SnapshotError{Stream: stream, Version: stored.Version, Type: stored.Type,
-			Schema: stored.Schema, Err: err}
+			Schema: stored.Schema, Err: damage}
 	}
 	return Snapshot{Stream: stream, Version: stored.Version, State: state, RecordedAt: stored.RecordedAt}, true, nil
 }

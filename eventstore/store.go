@@ -36,6 +36,8 @@ type Store struct {
 type Options struct {
 	// Upcasters carries events of older schema versions forward on every read path. Default: none.
 	Upcasters *upcaster.Chain
+	// Protector encrypts what is stored, as package privacy does, on every way in and out. Default: none.
+	Protector Protector
 	// Now is the clock. Default: time.Now.
 	Now func() time.Time
 	// NewID makes the ids of events that come without one. Default: UUIDv7.
