@@ -25,6 +25,8 @@ type Store struct {
 	// The driver's capabilities, nil where it has none.
 	snapshots   driver.Snapshotter
 	checkpoints driver.Checkpointer
+	leases      driver.Leaser
+	deadLetters driver.DeadLetterer
 	transactor  driver.Transactor
 
 	group groupCommit
@@ -68,6 +70,8 @@ func New(d driver.Store, reg *serializer.Registry, opts *Options) (*Store, error
 	s.opts.Logger = cmp.Or(s.opts.Logger, slog.Default())
 	s.snapshots, _ = d.(driver.Snapshotter)
 	s.checkpoints, _ = d.(driver.Checkpointer)
+	s.leases, _ = d.(driver.Leaser)
+	s.deadLetters, _ = d.(driver.DeadLetterer)
 	s.transactor, _ = d.(driver.Transactor)
 	s.group.init(d)
 	s.tide.init(d, &s.opts)

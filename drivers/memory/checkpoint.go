@@ -14,20 +14,21 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (int64, error) 
 	if err := alive(ctx); err != nil {
 		return 0, err
 	}
-	return s.checkpoints[name], nil
+	return s.checkpoints[name].Position, nil
 }
 
-// SaveCheckpoint implements driver.Checkpointer. The time is for people who look into a database; nobody can look into
-// this one.
-func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to int64, _ time.Time) error {
+// SaveCheckpoint implements driver.Checkpointer.
+func (s *Store) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := alive(ctx); err != nil {
 		return err
 	}
-	if s.checkpoints[name] != from {
+	l := s.checkpoints[name]
+	if l.Position != from {
 		return driver.ErrCheckpointMoved
 	}
-	s.checkpoints[name] = to
+	l.Name, l.Position, l.UpdatedAt = name, to, at
+	s.checkpoints[name] = l
 	return nil
 }

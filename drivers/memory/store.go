@@ -20,6 +20,8 @@ var (
 	_ driver.Waiter       = (*Store)(nil)
 	_ driver.Snapshotter  = (*Store)(nil)
 	_ driver.Checkpointer = (*Store)(nil)
+	_ driver.Leaser       = (*Store)(nil)
+	_ driver.DeadLetterer = (*Store)(nil)
 	_ driver.KeyStore     = (*Store)(nil)
 )
 
@@ -33,7 +35,8 @@ type Store struct {
 	ids     map[uuid.UUID]int64         // the position of each event id
 
 	snapshots   map[driver.StreamID]driver.Snapshot
-	checkpoints map[string]int64
+	checkpoints map[string]driver.Lease
+	deadLetters map[string]map[int64]driver.DeadLetter // by projection and position
 	keys        map[string]driver.Key
 	watchers    map[chan struct{}]struct{}
 }
@@ -44,7 +47,8 @@ func New() *Store {
 		streams:     make(map[driver.StreamID][]int64),
 		ids:         make(map[uuid.UUID]int64),
 		snapshots:   make(map[driver.StreamID]driver.Snapshot),
-		checkpoints: make(map[string]int64),
+		checkpoints: make(map[string]driver.Lease),
+		deadLetters: make(map[string]map[int64]driver.DeadLetter),
 		keys:        make(map[string]driver.Key),
 		watchers:    make(map[chan struct{}]struct{}),
 	}
