@@ -32,10 +32,11 @@ var mayImport = map[string][]string{
 	"eventstore/drivertest":   {"eventstore", "eventstore/driver", "serializer"},
 	"repository":              {"aggregate", "eventstore", "serializer"},
 	"projection":              {"eventstore"},
+	"privacy":                 {"eventstore", "eventstore/driver", "serializer"},
 }
 
 // core is what may depend on the standard library and google/uuid only.
-var core = []string{"aggregate", "serializer", "upcaster", "eventstore", "eventstore/driver", "repository", "projection"}
+var core = []string{"aggregate", "serializer", "upcaster", "eventstore", "eventstore/driver", "repository", "projection", "privacy"}
 
 type listed struct {
 	ImportPath string

@@ -1,0 +1,107 @@
+package privacy
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// Forget destroys a subject's key, for good: from when it returns, this process reads what is sealed for the subject as
+// the declared fallbacks, other processes do so after Options.CacheFor at the latest, and nothing personal of it is
+// stored any more (ErrForgotten). known reports whether there was a key; where there was none, nothing was ever sealed
+// for this subject, which may be a misspelled one.
+//
+// If ctx carries a transaction of the key store's database, Forget is part of it.
+func (v *Vault) Forget(ctx context.Context, subject string) (known bool, err error) {
+	if err := checkSubject(subject); err != nil {
+		return false, fmt.Errorf("privacy: forget: %w", err)
+	}
+	known, err = v.keys.ForgetKey(v.keyContext(ctx), subject, v.time())
+	v.dropped(ctx, subject)
+	if err != nil {
+		return false, fmt.Errorf("privacy: forget subject %q: %w", subject, err)
+	}
+	return known, nil
+}
+
+// Forgotten reports whether a subject is forgotten, as the key store says now.
+func (v *Vault) Forgotten(ctx context.Context, subject string) (bool, error) {
+	keys, err := v.keys.LoadKeys(v.keyContext(ctx), []string{subject})
+	if err != nil {
+		return false, fmt.Errorf("privacy: look for subject %q: %w", subject, err)
+	}
+	return len(keys) > 0 && keys[0].Forgotten(), nil
+}
+
+// Rotate gives a subject a new key, which seals what is stored from now on: in other processes after Options.CacheFor at
+// the latest. What was sealed before stays readable, by the key that sealed it. It is ErrNoKey if the subject has no key
+// and ErrForgotten if it is forgotten.
+func (v *Vault) Rotate(ctx context.Context, subject string) error {
+	defer v.dropped(ctx, subject)
+	return v.replace(ctx, subject, func(secrets []byte) []byte { return append(secrets, newSecret()...) })
+}
+
+// Rewrap wraps every key that another master key has wrapped by the current one, and returns how many. After it, the
+// keys in Options.Previous are not needed any more; what is older, as backups are, still needs them. It may be called
+// while the vault is in use, and again after an error.
+func (v *Vault) Rewrap(ctx context.Context) (rewrapped int, err error) {
+	for k, err := range v.all(ctx) {
+		if err != nil {
+			return rewrapped, err
+		}
+		if id, _, err := wrappedBy(k.Wrapped); k.Forgotten() || err == nil && id == v.master.id {
+			continue
+		}
+		if err := v.rewrap(ctx, k.Subject); err != nil {
+			return rewrapped, err
+		}
+		rewrapped++
+	}
+	return rewrapped, nil
+}
+
+// rewrap does nothing if the subject has been forgotten meanwhile.
+func (v *Vault) rewrap(ctx context.Context, subject string) error {
+	err := v.replace(ctx, subject, func(secrets []byte) []byte { return secrets })
+	if forgotten, err2 := v.Forgotten(ctx, subject); err != nil && err2 == nil && forgotten {
+		return nil
+	}
+	return err
+}
+
+// replace changes a subject's keys, over again if somebody else does at the same time.
+func (v *Vault) replace(ctx context.Context, subject string, change func(secrets []byte) []byte) error {
+	for {
+		keys, err := v.keys.LoadKeys(v.keyContext(ctx), []string{subject})
+		switch {
+		case err != nil:
+			return fmt.Errorf("privacy: load the key of subject %q: %w", subject, err)
+		case len(keys) == 0:
+			return fmt.Errorf("%w: subject %q has none", ErrNoKey, subject)
+		case keys[0].Forgotten():
+			return fmt.Errorf("%w: %q", ErrForgotten, subject)
+		}
+		secrets, err := v.unwrap(keys[0])
+		if err != nil {
+			return err
+		}
+		done, err := v.keys.ReplaceKey(v.keyContext(ctx), driver.Key{Subject: subject, Revision: keys[0].Revision + 1,
+			Wrapped: v.master.wrap(subject, change(secrets)), UpdatedAt: v.time()})
+		if err != nil {
+			return fmt.Errorf("privacy: replace the key of subject %q: %w", subject, err)
+		}
+		if done {
+			return nil
+		}
+	}
+}
+
+// dropped has a subject's keys loaded anew: from now on, for what the transaction of ctx sees, and once more when it has
+// ended, for the others, who saw what was there before.
+func (v *Vault) dropped(ctx context.Context, subject string) {
+	v.cache.drop(subject)
+	if v.inTransaction(ctx) {
+		v.tx.OnEnd(ctx, func(bool) { v.cache.drop(subject) })
+	}
+}
