@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -49,7 +48,7 @@ func checkDeadLetter(d *DeadLetter) error {
 		}
 	}
 	if d.Position < 1 || d.Version < 1 || d.Tries < 0 {
-		return fmt.Errorf("version %d is below 1, or the position is, or %d tries are negative", d.Version, d.Tries)
+		return fmt.Errorf("position and version %d must be 1 or more, and %d tries not negative", d.Version, d.Tries)
 	}
 	return nil
 }
@@ -63,17 +62,7 @@ func (s *Store) orNow(t time.Time) time.Time {
 
 // storable returns what every database can keep of a text of any origin.
 func storable(text string) string {
-	if len(text) > maxDeadLetterError {
-		text = text[:maxDeadLetterError]
-		for i := len(text) - 1; i >= len(text)-utf8.UTFMax; i-- {
-			if utf8.RuneStart(text[i]) {
-				if !utf8.FullRuneInString(text[i:]) {
-					text = text[:i]
-				}
-				break
-			}
-		}
-	}
+	text = text[:min(len(text), maxDeadLetterError)]
 	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 

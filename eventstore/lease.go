@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -111,11 +112,7 @@ func (s *Store) ReleaseLease(ctx context.Context, name string, token int64) erro
 // Leases returns all leases, and checkpoints that never had an owner, whose names begin with prefix, in order of name.
 // An owner whose time is over is still named: compare Until with Now.
 func (s *Store) Leases(ctx context.Context, prefix string) ([]Lease, error) {
-	name := prefix
-	if prefix == "" {
-		name = "all" // a name without fault
-	}
-	if err := s.callLeases(name); err != nil {
+	if err := s.callLeases(cmp.Or(prefix, "*")); err != nil {
 		return nil, err
 	}
 	defer s.calls.leave()
