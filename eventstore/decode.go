@@ -14,12 +14,16 @@ type decoding struct {
 	store *Store
 	raw   bool
 	types map[string]bool // keep only these current names; nil keeps all
+	only  func(stream StreamID, position int64) bool
 
 	damaged map[int64]error // by position: what the Protector could not reveal of the page in hand
 }
 
 // events appends to out the events that rec stands for: one, unless an upcaster splits or drops it.
 func (d *decoding) events(out []Event, rec *driver.Record) ([]Event, error) {
+	if d.only != nil && !d.only(rec.Stream, rec.Position) {
+		return out, nil
+	}
 	if err := d.damaged[rec.Position]; err != nil {
 		return out, decodeError(rec, err)
 	}

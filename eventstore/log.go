@@ -16,6 +16,9 @@ type ReadOptions struct {
 	Types []string
 	// StreamTypes keeps only events of streams of one of these types. Default: all.
 	StreamTypes []string
+	// Only, if set, keeps only events for which it returns true. It is asked before an event is decoded, so that one that
+	// can't be does no harm where it is not wanted. The database hands out the others too, and Limit counts them.
+	Only func(stream StreamID, position int64) bool
 	// Limit is the number of stored events after which a page (ReadAll) or the iteration (All, Subscribe) ends.
 	// Default: 500 for a page, no limit for an iteration.
 	Limit int
@@ -108,7 +111,7 @@ func (s *Store) reader(after int64, opts *ReadOptions) (*logReader, error) {
 	if o.Limit > 0 {
 		r.left = o.Limit
 	}
-	r.store, r.raw = s, o.Raw
+	r.store, r.raw, r.only = s, o.Raw, o.Only
 	r.q = driver.AllQuery{After: after, Types: s.storedNames(o.Types), StreamTypes: o.StreamTypes, MaxBytes: pageBytes}
 	if len(o.Types) > 0 && !o.Raw {
 		r.types = s.currentNames(o.Types)
