@@ -22,6 +22,7 @@ type statements struct {
 	mark                           *statement
 	loadSnapshot, saveSnapshot     *statement
 	loadCheckpoint, moveCheckpoint *statement
+	keys                           keyStatements
 	notify                         *statement
 
 	all []*statement
@@ -54,6 +55,7 @@ func newStatements(schema string) *statements {
 	s.saveSnapshot = fill(saveSnapshot)
 	s.loadCheckpoint = fill(loadCheckpoint)
 	s.moveCheckpoint = fill(moveCheckpoint)
+	s.keys = newKeyStatements(fill)
 	s.notify = fill(sendNotify)
 	return s
 }
