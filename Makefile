@@ -13,7 +13,7 @@ help: ## list the targets
 
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
-	$(WITH_POSTGRES) $(GO) test -race $(TESTFLAGS) ./...
+	$(WITH_POSTGRES) $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
 
 .PHONY: torture
 torture: ## a minute of the hammer on Postgres, and processes and servers killed

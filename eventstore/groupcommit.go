@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -175,10 +176,12 @@ func (g *groupCommit) shrunk(bytes int) {
 }
 
 // fly commits batch after batch until nobody waits. The callers' contexts play no part in it: one that ends must not
-// take the others down.
+// take the others down. Those whose commits have landed are let run first, because they tend to come back with the next
+// ones, which would otherwise miss the batch.
 func (g *groupCommit) fly(batch []*queued) {
 	for len(batch) > 0 {
 		g.commitBatch(context.Background(), batch)
+		runtime.Gosched()
 		g.mu.Lock()
 		if batch = g.take(); len(batch) == 0 {
 			g.lanes--

@@ -23,7 +23,8 @@ import (
 // Each step takes something from the one before: 2 and 3 an empty text that a lock leaves behind, 4 the versions. Where
 // a version is not as expected, no position is taken and no row comes back.
 //
-// OFFSET 0 keeps the planner from merging the steps. In appendMany the parameters go through a materialized row, because
+// OFFSET 0 keeps the planner from merging the steps, and a SELECT without FROM inside an expression runs once, when its
+// value is first needed. Each further level of SELECT in appendOne costs a tenth of the statement. In appendMany the parameters go through a materialized row, because
 // the planner looks into arrays that are constant, and then holds a plan for this very array to be cheaper than one
 // that serves for all: it would plan each append anew.
 const (
@@ -36,14 +37,9 @@ SELECT $6::uuid, $2::text, $1::text, $7::text, $8::integer, $9::text, $10::json,
 FROM (
 	SELECT coalesce((
 		SELECT e.version FROM {schema}.events e
-		WHERE e.stream_type = $1::text AND e.stream_id = $2::text || locked.nothing
+		WHERE e.stream_type = $1::text AND e.stream_id = $2::text || (SELECT {lock})
 		ORDER BY e.version DESC LIMIT 1
 	), 0) AS version
-	FROM (
-		SELECT {lock} AS nothing
-		FROM (SELECT pg_advisory_xact_lock_shared({events}::oid::integer, $5::integer)::text AS nothing OFFSET 0) guarded
-		OFFSET 0
-	) locked
 	OFFSET 0
 ) checked
 WHERE checked.version BETWEEN $3::bigint AND $4::bigint

@@ -58,10 +58,10 @@ FROM (
 ) a
 RETURNING id, version, global_position`
 
-// Batching implements driver.BatchCommitter. The server itself lets concurrent commits share a sync to disk, so a few
-// callers are best served side by side; what batches save is the work for each transaction.
+// Batching implements driver.BatchCommitter. The server itself lets concurrent commits share a sync to disk; what batches
+// save is the work for each transaction, here and there. Two in flight keep the server busy while the next is made up.
 func (s *Store) Batching() driver.Batching {
-	return driver.Batching{Direct: 8, Lanes: 2, MaxCommits: 256, MaxEvents: 1024}
+	return driver.Batching{Direct: 1, Lanes: 2, MaxCommits: 256, MaxEvents: 1024}
 }
 
 // CommitBatch implements driver.BatchCommitter. What one statement can decide goes in one statement; the rest, which is

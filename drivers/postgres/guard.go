@@ -34,6 +34,10 @@ type guards struct {
 }
 
 func guardsFor(writes []driver.Write, inTx bool) guards {
+	if w := &writes[0]; len(writes) == 1 && len(w.Events) > 0 && !w.Contended && !inTx {
+		fine, _ := guardKeys(w.Stream)
+		return guards{shared: []int32{fine}}
+	}
 	shared, exclusive := make(map[int32]bool, len(writes)), make(map[int32]bool)
 	checks := checksBesides(writes, inTx)
 	for i := range writes {
@@ -68,6 +72,12 @@ func guardKeys(stream driver.StreamID) (fine, coarse int32) {
 	sum := h.Sum32()
 	return int32(sum | 1<<31), int32(sum & 255)
 }
+
+// How an append takes the shared locks: for one event on one stream, and for the streams of an array.
+const (
+	guardOne  = `pg_advisory_xact_lock_shared({events}::oid::integer, $5::integer)::text`
+	guardMany = `guarded.nothing`
+)
 
 const lockStreams = `SELECT count(pg_advisory_xact_lock({events}::oid::integer, g.key)::text)
 FROM unnest($1::integer[]) AS g (key)`

@@ -65,11 +65,11 @@ const (
 	lastValue = `coalesce(pg_sequence_last_value({sequence}), 0)`
 
 	lockKey = `(1::bigint << 63) | (({sequence}::oid::bigint & 8388607) << 40) |
-		(` + lastValue + ` - length(guarded.nothing))`
+		(` + lastValue + ` - length({guarded}))`
 
 	takeLock = `pg_advisory_xact_lock_shared(` + lockKey + `)::text`
 
-	takeLockOnce = `CASE coalesce(current_setting('tidemark.locked_' || {sequence}::oid, true), '') WHEN 'yes' THEN ''
+	takeLockOnce = `CASE coalesce(current_setting('tidemark.locked_' || {sequence}::oid, true), '') WHEN 'yes' THEN {guarded}
 		ELSE pg_advisory_xact_lock_shared(` + lockKey + `)::text ||
 			left(set_config('tidemark.locked_' || {sequence}::oid, 'yes', true), 0) END`
 

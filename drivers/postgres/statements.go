@@ -35,11 +35,11 @@ func newStatements(schema string) *statements {
 		s.all = append(s.all, st)
 		return st
 	}
-	s.appendOne = fill(strings.ReplaceAll(appendOne, "{lock}", takeLock))
-	s.appendMany = fill(strings.ReplaceAll(appendMany, "{lock}", takeLock))
-	s.appendBatch = fill(strings.ReplaceAll(appendBatch, "{lock}", takeLock))
-	s.appendOneInTx = fill(strings.ReplaceAll(appendOne, "{lock}", takeLockOnce))
-	s.appendManyInTx = fill(strings.ReplaceAll(appendMany, "{lock}", takeLockOnce))
+	s.appendOne = fill(locked(appendOne, takeLock, guardOne))
+	s.appendMany = fill(locked(appendMany, takeLock, guardMany))
+	s.appendBatch = fill(locked(appendBatch, takeLock, guardMany))
+	s.appendOneInTx = fill(locked(appendOne, takeLockOnce, guardOne))
+	s.appendManyInTx = fill(locked(appendMany, takeLockOnce, guardMany))
 	s.lockStreams = fill(lockStreams)
 	s.versions = fill(selectVersions)
 	s.byID = fill(selectByID)
@@ -58,6 +58,12 @@ func newStatements(schema string) *statements {
 	s.keys = newKeyStatements(fill)
 	s.notify = fill(sendNotify)
 	return s
+}
+
+// locked fills in how an append takes the lock of the tide mark, and how the empty text is had that the streams' locks leave
+// behind.
+func locked(text, lock, guarded string) string {
+	return strings.NewReplacer("{lock}", strings.ReplaceAll(lock, "{guarded}", guarded)).Replace(text)
 }
 
 // inSchema fills in a schema's name where SQL leaves room for it.
