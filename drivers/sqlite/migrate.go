@@ -104,14 +104,14 @@ func begin(ctx context.Context, tx *sqlx.Tx) error {
 	err := errors.Join(
 		tx.GetContext(ctx, &tables, `SELECT count(*) FROM sqlite_schema`),
 		tx.GetContext(ctx, &taken, `SELECT count(*) FROM sqlite_schema
-			WHERE lower(name) IN ('events', 'snapshots', 'subscription_checkpoints')`),
+			WHERE lower(name) IN ('events', 'snapshots', 'subscription_checkpoints', 'dead_letters')`),
 		tx.GetContext(ctx, &id, `PRAGMA application_id`))
 	if err != nil {
 		return err
 	}
 	if taken > 0 {
-		return errors.New("there is a table events, snapshots or subscription_checkpoints already which is not " +
-			"Tidemark's: rename it, or keep the events in a file of their own")
+		return errors.New("there is a table events, snapshots, subscription_checkpoints or dead_letters already which is " +
+			"not Tidemark's: rename it, or keep the events in a file of their own")
 	}
 	if tables == 0 && id == 0 {
 		if err := exec(ctx, tx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {

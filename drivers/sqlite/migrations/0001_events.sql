@@ -56,9 +56,38 @@ CREATE TABLE snapshots (
     PRIMARY KEY (stream_type, stream_id)
 ) STRICT;
 
--- How far each projection has come in the global log.
+-- How far each projection, or each of its partitions, has come in the global log, and who works on it.
+--
+-- owner: NULL if nobody does. A process that was killed stays the owner after its time is over, until another one comes.
+-- token: grows with every change of owner; who has an older one can't move the position any more.
+-- state: a JSON document, or NULL.
+-- updated_at, leased_until: microseconds since 1970, UTC, by the clocks of the processes.
 CREATE TABLE subscription_checkpoints (
     subscription_name TEXT    NOT NULL PRIMARY KEY,
     position          INTEGER NOT NULL,
-    updated_at        INTEGER NOT NULL
+    updated_at        INTEGER NOT NULL,
+    token             INTEGER NOT NULL DEFAULT 0,
+    owner             TEXT,
+    leased_until      INTEGER,
+    state             TEXT
+) STRICT, WITHOUT ROWID;
+
+-- The events that a projection could not handle. The events themselves stay in the log.
+--
+-- skipped: 1 if the event was left out for good; 0 if it waits, and the later ones of its stream with it.
+-- request: what an operator asks for; empty if nothing.
+CREATE TABLE dead_letters (
+    subscription_name TEXT    NOT NULL,
+    global_position   INTEGER NOT NULL,
+    stream_type       TEXT    NOT NULL,
+    stream_id         TEXT    NOT NULL,
+    version           INTEGER NOT NULL,
+    event_type        TEXT    NOT NULL,
+    skipped           INTEGER NOT NULL,
+    request           TEXT    NOT NULL,
+    error             TEXT    NOT NULL,
+    tries             INTEGER NOT NULL,
+    first_at          INTEGER NOT NULL,
+    last_at           INTEGER NOT NULL,
+    PRIMARY KEY (subscription_name, global_position)
 ) STRICT, WITHOUT ROWID;
