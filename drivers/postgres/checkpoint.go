@@ -11,11 +11,12 @@ const (
 	loadCheckpoint = `SELECT position FROM {schema}.subscription_checkpoints WHERE subscription_name = $1::text`
 
 	// A checkpoint that is not there stands at 0. Of two callers that insert or move it at once, the second waits for
-	// the first to commit and then finds it moved.
+	// the first to commit and then finds it moved. Before one is inserted the lock is taken that Acquire tries, see
+	// lease.go.
 	moveCheckpoint = `INSERT INTO {schema}.subscription_checkpoints AS c (subscription_name, position, updated_at)
 SELECT $1::text, $3::bigint, $4::timestamptz
-WHERE $2::bigint = 0
-	OR EXISTS (SELECT FROM {schema}.subscription_checkpoints WHERE subscription_name = $1::text)
+WHERE CASE WHEN $2::bigint = 0 THEN pg_advisory_xact_lock(` + leaseKey + `)::text IS NOT NULL
+	ELSE EXISTS (SELECT FROM {schema}.subscription_checkpoints WHERE subscription_name = $1::text) END
 ON CONFLICT (subscription_name) DO UPDATE SET position = excluded.position, updated_at = excluded.updated_at
 WHERE c.position = $2::bigint
 RETURNING position`

@@ -55,7 +55,7 @@ func failed(ctx context.Context, doing string, err error) error {
 func answer(err error) bool {
 	var conflict *driver.ConflictError
 	var duplicate *driver.DuplicateError
-	return errors.As(err, &conflict) || errors.As(err, &duplicate) || errors.Is(err, driver.ErrCheckpointMoved)
+	return errors.As(err, &conflict) || errors.As(err, &duplicate) || errors.Is(err, driver.ErrCheckpointMoved) || leaseAnswer(err)
 }
 
 // meaning maps an error of the database. lib/pq and pgx have error types of their own and the method SQLState in

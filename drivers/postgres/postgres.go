@@ -37,6 +37,8 @@ var (
 	_ driver.Waiter         = (*Store)(nil)
 	_ driver.Snapshotter    = (*Store)(nil)
 	_ driver.Checkpointer   = (*Store)(nil)
+	_ driver.Leaser         = (*Store)(nil)
+	_ driver.DeadLetterer   = (*Store)(nil)
 	_ driver.Transactor     = (*Store)(nil)
 	_ driver.Migrator       = (*Store)(nil)
 )

@@ -22,6 +22,12 @@ type statements struct {
 	mark                           *statement
 	loadSnapshot, saveSnapshot     *statement
 	loadCheckpoint, moveCheckpoint *statement
+	acquireLease, createLease      *statement
+	saveLease, releaseLease        *statement
+	selectLease, selectLeases      *statement
+	saveDeadLetter                 *statement
+	deleteDeadLetter               *statement
+	selectDeadLetters              *statement
 	keys                           keyStatements
 	notify                         *statement
 
@@ -55,6 +61,15 @@ func newStatements(schema string) *statements {
 	s.saveSnapshot = fill(saveSnapshot)
 	s.loadCheckpoint = fill(loadCheckpoint)
 	s.moveCheckpoint = fill(moveCheckpoint)
+	s.acquireLease = fill(acquireLease)
+	s.createLease = fill(createLease)
+	s.saveLease = fill(saveLease)
+	s.releaseLease = fill(releaseLease)
+	s.selectLease = fill(selectLease)
+	s.selectLeases = fill(selectLeases)
+	s.saveDeadLetter = fill(saveDeadLetter)
+	s.deleteDeadLetter = fill(deleteDeadLetter)
+	s.selectDeadLetters = fill(selectDeadLetters)
 	s.keys = newKeyStatements(fill)
 	s.notify = fill(sendNotify)
 	return s
@@ -74,6 +89,7 @@ func inSchema(schema, text string) string {
 		"{sequence}", pq.QuoteLiteral(quoted+".events_position_seq")+"::regclass",
 		"{migrations}", pq.QuoteLiteral(quoted+".migrations"),
 		"{events}", pq.QuoteLiteral(quoted+".events")+"::regclass",
+		"{checkpoints}", pq.QuoteLiteral(quoted+".subscription_checkpoints")+"::regclass",
 	).Replace(text)
 }
 

@@ -60,19 +60,39 @@ CREATE TABLE IF NOT EXISTS {schema}.snapshots (
     CONSTRAINT snapshots_pkey PRIMARY KEY (stream_type, stream_id)
 );
 
--- How far each projection has come in the global log.
+-- How far each projection, or each of its partitions, has come in the global log, and who works on it.
+--
+-- owner: NULL if nobody does. A process that was killed stays the owner after its time is over, until another one comes.
+-- token: grows with every change of owner; who has an older one can't move the position any more.
+-- state: a JSON document, or NULL; json keeps every byte.
+-- updated_at, leased_until: by the clocks of the processes.
 CREATE TABLE IF NOT EXISTS {schema}.subscription_checkpoints (
     subscription_name text        COLLATE "C" NOT NULL,
     position          bigint      NOT NULL,
     updated_at        timestamptz NOT NULL,
+    token             bigint      NOT NULL DEFAULT 0,
+    owner             text        COLLATE "C",
+    leased_until      timestamptz,
+    state             json,
     CONSTRAINT subscription_checkpoints_pkey PRIMARY KEY (subscription_name)
 );
 
--- Which process runs a projection. token grows with every change of owner and fences off an owner who comes too late.
-CREATE TABLE IF NOT EXISTS {schema}.leases (
-    name       text        COLLATE "C" NOT NULL,
-    owner      text        NOT NULL,
-    token      bigint      NOT NULL,
-    expires_at timestamptz NOT NULL,
-    CONSTRAINT leases_pkey PRIMARY KEY (name)
+-- The events that a projection could not handle. The events themselves stay in the log.
+--
+-- skipped: true if the event was left out for good; false if it waits, and the later ones of its stream with it.
+-- request: what an operator asks for; empty if nothing.
+CREATE TABLE IF NOT EXISTS {schema}.dead_letters (
+    subscription_name text        COLLATE "C" NOT NULL,
+    global_position   bigint      NOT NULL,
+    stream_type       text        COLLATE "C" NOT NULL,
+    stream_id         text        COLLATE "C" NOT NULL,
+    version           bigint      NOT NULL,
+    event_type        text        COLLATE "C" NOT NULL,
+    skipped           boolean     NOT NULL,
+    request           text        NOT NULL,
+    error             text        NOT NULL,
+    tries             integer     NOT NULL,
+    first_at          timestamptz NOT NULL,
+    last_at           timestamptz NOT NULL,
+    CONSTRAINT dead_letters_pkey PRIMARY KEY (subscription_name, global_position)
 );
