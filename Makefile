@@ -9,7 +9,7 @@ WITH_POSTGRES := $(GO) run ./internal/pgtest/with
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
@@ -21,7 +21,15 @@ torture: ## a minute of the hammer on Postgres, and processes and servers killed
 
 .PHONY: bench
 bench: ## measure beside the limits and the widespread ways, and write docs/benchmarks.md; for a machine with nothing else to do
-	cd bench && $(GO) run . -quick -out ../docs/benchmarks.md
+	cd bench && $(GO) run . -out ../docs/benchmarks.md
+
+.PHONY: bench-full
+bench-full: ## the same with more rounds and a store of 10 million events; takes an hour and 20 GB of disk
+	cd bench && $(GO) run . -full -out ../docs/benchmarks.md
+
+.PHONY: bench-compare
+bench-compare: ## compare the Go benchmarks with those of a commit: make bench-compare BASE=HEAD~1
+	$(WITH_POSTGRES) bench/compare $(or $(BASE),HEAD)
 
 .PHONY: ci
 ci: check test ## what CI runs: every check, then every test

@@ -41,14 +41,10 @@ func (b *bench) enterPostgresAppend(ctx context.Context, l load) ([]entrant, err
 
 // postgresLimits writes the same rows without being an event store: no version is checked, and no reader is thought of.
 func (b *bench) postgresLimits(ctx context.Context, t *tidemark, l load) ([]entrant, error) {
-	var list []entrant
 	if l.events == 1 {
-		p, err := newPgbench(ctx, b, t)
-		if p == nil || err != nil {
-			return nil, err
-		}
-		return append(list, p.entrant(l)), nil
+		return b.singleRowLimits(ctx, t, l)
 	}
+	var list []entrant
 	for _, m := range []struct {
 		name string
 		bulk func(ctx context.Context, t *bulkTable, rows []bulkRow) error
@@ -60,6 +56,20 @@ func (b *bench) postgresLimits(ctx context.Context, t *tidemark, l load) ([]entr
 		list = append(list, appendEntrant(m.name, limit, table, l))
 	}
 	return list, nil
+}
+
+// singleRowLimits are what a C program and what a Go program can do that only insert.
+func (b *bench) singleRowLimits(ctx context.Context, t *tidemark, l load) ([]entrant, error) {
+	insert, err := newBulkTable(ctx, t.raw, "limit_pq", insertPrepared)
+	if err != nil {
+		return nil, err
+	}
+	list := []entrant{appendEntrant(namePq, limit, insert, l)}
+	p, err := newPgbench(ctx, b, t)
+	if p == nil || err != nil {
+		return list, err
+	}
+	return append(list, p.entrant(l)), nil
 }
 
 // count puts a number before a noun.

@@ -12,13 +12,15 @@ import (
 const (
 	nameCopy     = "COPY"
 	nameMultiRow = "multi-row INSERT"
+	namePq       = "lib/pq, one INSERT"
 )
 
 // bulkTable takes events the fastest ways that Postgres has, without looking at what is there.
 type bulkTable struct {
-	db    *sqlx.DB
-	table string
-	write func(ctx context.Context, t *bulkTable, rows []bulkRow) error
+	db     *sqlx.DB
+	table  string
+	single *sqlx.Stmt // for insertPrepared
+	write  func(ctx context.Context, t *bulkTable, rows []bulkRow) error
 }
 
 // bulkRow are the values of wayColumns.
@@ -27,7 +29,12 @@ type bulkRow []any
 func newBulkTable(ctx context.Context, db *sqlx.DB, table string,
 	write func(context.Context, *bulkTable, []bulkRow) error) (*bulkTable, error) {
 	t := &bulkTable{db: db, table: strings.ToLower(table), write: write}
-	return t, makeTable(ctx, db, t.table)
+	if err := makeTable(ctx, db, t.table); err != nil {
+		return nil, err
+	}
+	var err error
+	t.single, err = db.PreparexContext(ctx, "INSERT INTO "+t.table+" "+wayColumns+") VALUES "+places(len(bulkColumns()), 0))
+	return t, err
 }
 
 func (t *bulkTable) append(ctx context.Context, stream string, version int64, events []event) error {
@@ -80,13 +87,28 @@ func insertRows(ctx context.Context, t *bulkTable, rows []bulkRow) error {
 	var args []any
 	var values []string
 	for _, row := range rows {
-		places := make([]string, len(row))
-		for i := range row {
-			places[i] = fmt.Sprintf("$%d", len(args)+i+1)
-		}
-		values = append(values, "("+strings.Join(places, ", ")+")")
+		values = append(values, places(len(row), len(args)))
 		args = append(args, row...)
 	}
 	_, err := t.db.ExecContext(ctx, "INSERT INTO "+t.table+" "+wayColumns+") VALUES "+strings.Join(values, ", "), args...)
 	return err
+}
+
+// insertPrepared is the least that a Go program does for a row.
+func insertPrepared(ctx context.Context, t *bulkTable, rows []bulkRow) error {
+	for _, row := range rows {
+		if _, err := t.single.ExecContext(ctx, row...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// places are the parameters of a row, after so many others.
+func places(n, after int) string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = fmt.Sprintf("$%d", after+i+1)
+	}
+	return "(" + strings.Join(list, ", ") + ")"
 }
