@@ -46,8 +46,8 @@ func (b tableBalances) add(ctx context.Context, account string, cents int) error
 	if !ok {
 		return errors.New("the handler's context carries no transaction")
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO balance VALUES (?1, ?2) ON CONFLICT DO UPDATE SET cents = cents + ?2`,
-		account, cents)
+	_, err := tx.ExecContext(ctx, `INSERT INTO balance VALUES ($1, $2)
+ON CONFLICT (account) DO UPDATE SET cents = balance.cents + $2`, account, cents)
 	return err
 }
 

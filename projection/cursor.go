@@ -2,18 +2,19 @@ package projection
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore"
 )
 
-// cursor is where a projection stands in the log, and its checkpoint. The checkpoint follows every batch of events in
+// cursor is where a partition stands in the log, and its checkpoint. The checkpoint follows every batch of events in
 // the same transaction, and lags behind where only other projections' events passed by.
 type cursor struct {
 	store    *eventstore.Store
-	name     string
+	keep     keeper
 	interval time.Duration // Options.CheckpointInterval
+	start    int64         // the partition begins here, whatever its checkpoint says
+	state    func() []byte // what others are told, together with the checkpoint
 
 	loaded   bool
 	position int64 // everything up to here is handled
@@ -23,11 +24,16 @@ type cursor struct {
 
 // load reads the checkpoint.
 func (c *cursor) load(ctx context.Context) error {
-	position, err := c.store.LoadCheckpoint(ctx, c.name)
+	saved, err := c.keep.load(ctx)
 	if err == nil {
-		c.loaded, c.position, c.saved = true, position, position
+		c.stand(saved)
 	}
 	return err
+}
+
+// stand begins at a checkpoint as it is stored.
+func (c *cursor) stand(saved int64) {
+	c.loaded, c.position, c.saved = true, max(saved, c.start), saved
 }
 
 // forget has the checkpoint loaded again.
@@ -38,7 +44,7 @@ func (c *cursor) forget() { c.loaded = false }
 // In a transaction the checkpoint goes first: its row is then locked, so that a second runner of the same projection
 // waits, finds it moved and has not called a handler. Without one it goes last: what a crash leaves out is done again.
 func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
-	err := c.transact(ctx, func(ctx context.Context) error {
+	err := transact(ctx, c.store, func(ctx context.Context) error {
 		steps := []func(context.Context) error{apply, c.saver(next)}
 		if c.store.InTransaction(ctx) {
 			steps[0], steps[1] = steps[1], steps[0]
@@ -52,18 +58,6 @@ func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.
 	})
 	if err == nil {
 		c.moved(next)
-	}
-	return err
-}
-
-func (c *cursor) transact(ctx context.Context, fn func(ctx context.Context) error) error {
-	began := false
-	err := c.store.Transact(ctx, func(ctx context.Context) error {
-		began = true
-		return fn(ctx)
-	})
-	if !began && errors.Is(err, eventstore.ErrNotSupported) {
-		return fn(ctx)
 	}
 	return err
 }
@@ -95,7 +89,7 @@ func (c *cursor) lags() bool { return c.loaded && c.position != c.saved }
 func (c *cursor) due() time.Duration { return c.interval - time.Since(c.savedAt) }
 
 func (c *cursor) saver(to int64) func(ctx context.Context) error {
-	return func(ctx context.Context) error { return c.store.SaveCheckpoint(ctx, c.name, c.saved, to) }
+	return func(ctx context.Context) error { return c.keep.save(ctx, c.saved, to, c.state()) }
 }
 
 func (c *cursor) moved(to int64) {

@@ -8,8 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/tidemark-go/tidemark/drivers/memory"
-	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
@@ -27,6 +25,7 @@ type faults struct {
 	saved  func(to int64) error                          // after saving
 	commit func() error                                  // instead of a transaction's commit
 	answer func() error                                  // after a transaction's commit
+	call   func() error                                  // before any call: another one of the process that has the faults
 
 	watches atomic.Int64 // calls of Watch
 }
@@ -51,34 +50,47 @@ func call(fn func() error) error {
 	return fn()
 }
 
-func (f *faults) loadCheckpoint(load func() (int64, error)) (int64, error) {
-	if err := call(fault(f, func(f *faults) func() error { return f.load })); err != nil {
-		return 0, err
-	}
-	return load()
+// enter is what happens before any call.
+func (f *faults) enter() error {
+	return call(fault(f, func(f *faults) func() error { return f.call }))
 }
 
-func (f *faults) saveCheckpoint(from, to int64, save func() error) error {
-	if before := fault(f, func(f *faults) func(int64, int64) error { return f.save }); before != nil {
+// loading is what happens before a checkpoint is loaded, or a lease taken.
+func (f *faults) loading() error {
+	return errors.Join(f.enter(), call(fault(f, func(f *faults) func() error { return f.load })))
+}
+
+// saving is what happens around a checkpoint's move. To save it where it is, as an idle owner does, is none.
+func (f *faults) saving(from, to int64, save func() error) error {
+	if err := f.enter(); err != nil {
+		return err
+	}
+	before := fault(f, func(f *faults) func(int64, int64) error { return f.save })
+	after := fault(f, func(f *faults) func(int64) error { return f.saved })
+	if before != nil && from != to {
 		if err := before(from, to); err != nil {
 			return err
 		}
 	}
-	if err := save(); err != nil {
+	if err := save(); err != nil || after == nil || from == to {
 		return err
 	}
-	if after := fault(f, func(f *faults) func(int64) error { return f.saved }); after != nil {
-		return after(to)
-	}
-	return nil
+	return after(to)
 }
 
-func (f *faults) readAll(q driver.AllQuery, read func() (driver.Page, error)) (driver.Page, error) {
-	page, err := read()
-	if spoil := fault(f, func(f *faults) func(driver.AllQuery, *driver.Page) error { return f.read }); spoil != nil && err == nil {
-		err = spoil(q, &page)
+// kill makes every call fail from now on, as for a process that is no more. frozen returns what thaws it again, until when
+// every call waits.
+func (f *faults) kill() {
+	f.set(func(f *faults) { f.call = func() error { return errLost } })
+}
+
+func (f *faults) freeze() (thaw func()) {
+	frozen := make(chan struct{})
+	f.set(func(f *faults) { f.call = func() error { <-frozen; return nil } })
+	return func() {
+		f.set(func(f *faults) { f.call = nil })
+		close(frozen)
 	}
-	return page, err
 }
 
 // times returns a fault that happens n times.
@@ -94,58 +106,122 @@ func times(n int, err error) func() error {
 	}
 }
 
-// faultyMemory is the memory driver with faults.
-type faultyMemory struct {
-	*memory.Store
+// backend is what every driver of ours can do.
+type backend interface {
+	driver.Store
+	driver.Checkpointer
+	driver.Leaser
+	driver.DeadLetterer
+	driver.Snapshotter
+}
+
+// faulty is a driver with faults.
+type faulty struct {
+	backend
 	faults *faults
 }
 
-func (m faultyMemory) Watch(ctx context.Context, wake func()) error {
-	m.faults.watches.Add(1)
-	return m.Store.Watch(ctx, wake)
+func (d faulty) Commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	if err := d.faults.enter(); err != nil {
+		return nil, err
+	}
+	return d.backend.Commit(ctx, writes)
 }
 
-func (m faultyMemory) LoadCheckpoint(ctx context.Context, name string) (int64, error) {
-	return m.faults.loadCheckpoint(func() (int64, error) { return m.Store.LoadCheckpoint(ctx, name) })
+func (d faulty) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+	if err := d.faults.enter(); err != nil {
+		return driver.Page{}, err
+	}
+	page, err := d.backend.ReadAll(ctx, q)
+	spoil := fault(d.faults, func(f *faults) func(driver.AllQuery, *driver.Page) error { return f.read })
+	if spoil != nil && err == nil {
+		err = spoil(q, &page)
+	}
+	return page, err
 }
 
-func (m faultyMemory) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
-	return m.faults.saveCheckpoint(from, to, func() error { return m.Store.SaveCheckpoint(ctx, name, from, to, at) })
+func (d faulty) LoadCheckpoint(ctx context.Context, name string) (int64, error) {
+	if err := d.faults.loading(); err != nil {
+		return 0, err
+	}
+	return d.backend.LoadCheckpoint(ctx, name)
 }
 
-func (m faultyMemory) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
-	return m.faults.readAll(q, func() (driver.Page, error) { return m.Store.ReadAll(ctx, q) })
+func (d faulty) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
+	return d.faults.saving(from, to, func() error { return d.backend.SaveCheckpoint(ctx, name, from, to, at) })
 }
 
-// faultySQLite is the SQLite driver with faults.
-type faultySQLite struct {
-	*sqlite.Store
-	faults *faults
+func (d faulty) Acquire(ctx context.Context, name, owner string, now, until time.Time) (driver.Lease, error) {
+	if err := d.faults.loading(); err != nil {
+		return driver.Lease{}, err
+	}
+	return d.backend.Acquire(ctx, name, owner, now, until)
 }
 
-func (s faultySQLite) LoadCheckpoint(ctx context.Context, name string) (int64, error) {
-	return s.faults.loadCheckpoint(func() (int64, error) { return s.Store.LoadCheckpoint(ctx, name) })
+func (d faulty) SaveLease(ctx context.Context, l driver.Lease, from int64, at time.Time) error {
+	return d.faults.saving(from, l.Position, func() error { return d.backend.SaveLease(ctx, l, from, at) })
 }
 
-func (s faultySQLite) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
-	return s.faults.saveCheckpoint(from, to, func() error { return s.Store.SaveCheckpoint(ctx, name, from, to, at) })
+func (d faulty) ReleaseLease(ctx context.Context, name string, token int64, at time.Time) error {
+	if err := d.faults.enter(); err != nil {
+		return err
+	}
+	return d.backend.ReleaseLease(ctx, name, token, at)
 }
 
-func (s faultySQLite) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
-	return s.faults.readAll(q, func() (driver.Page, error) { return s.Store.ReadAll(ctx, q) })
+func (d faulty) Leases(ctx context.Context, prefix string) ([]driver.Lease, error) {
+	if err := d.faults.enter(); err != nil {
+		return nil, err
+	}
+	return d.backend.Leases(ctx, prefix)
 }
 
-func (s faultySQLite) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
-	err := s.Store.Transact(ctx, func(ctx context.Context) error {
+// faultyWaiter is one that hears of commits.
+type faultyWaiter struct {
+	faulty
+	waiter driver.Waiter
+}
+
+func (d faultyWaiter) Watch(ctx context.Context, wake func()) error {
+	d.faults.watches.Add(1)
+	return d.waiter.Watch(ctx, wake)
+}
+
+// faultyTransactor is one that has transactions.
+type faultyTransactor struct {
+	faulty
+	driver.Transactor
+}
+
+func (d faultyTransactor) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
+	if err := d.faults.enter(); err != nil {
+		return err
+	}
+	err := d.Transactor.Transact(ctx, func(ctx context.Context) error {
 		if err := fn(ctx); err != nil {
 			return err
 		}
-		return call(fault(s.faults, func(f *faults) func() error { return f.commit }))
+		return call(fault(d.faults, func(f *faults) func() error { return f.commit }))
 	})
 	if err != nil {
 		return err
 	}
-	return call(fault(s.faults, func(f *faults) func() error { return f.answer }))
+	return call(fault(d.faults, func(f *faults) func() error { return f.answer }))
+}
+
+// faultySQL is one that has both.
+type faultySQL struct {
+	faultyTransactor
+	waiter driver.Waiter
+}
+
+func (d faultySQL) Watch(ctx context.Context, wake func()) error { return d.waiter.Watch(ctx, wake) }
+
+// unleased is a driver that knows no owners.
+type unleased struct {
+	driver.Store
+	driver.Checkpointer
+	driver.Transactor
 }
 
 // bare is a driver without any capability.

@@ -61,7 +61,7 @@ func TestP2BatchesGrowAgainBehindTheEventThatFailed(t *testing.T) {
 }
 
 func TestP2AnEventWhoseWriteTheCommitRefusesIsFoundToo(t *testing.T) {
-	onSQLite(t, func(t *testing.T, w *world) {
+	onSQL(t, func(t *testing.T, w *world) {
 		const poison = 13
 		w.deposit(t, 20)
 		refused := false
@@ -88,7 +88,7 @@ func TestP2AnEventWhoseWriteTheCommitRefusesIsFoundToo(t *testing.T) {
 }
 
 func TestP2ABatchIsNeverCutBetweenThePartsOfOneStoredEvent(t *testing.T) {
-	onSQLite(t, func(t *testing.T, w *world) {
+	onSQL(t, func(t *testing.T, w *world) {
 		steps, err := upcaster.New(upcaster.Split(upcaster.V("account.moved", 1), []upcaster.Type{upcaster.V("account.deposited", 1),
 			upcaster.V("account.withdrawn", 1)}, func(e upcaster.Event, _ upcaster.Codec) ([]upcaster.Event, error) {
 			in, out := e, e

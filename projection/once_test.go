@@ -50,7 +50,7 @@ func TestP1ACrashedHandlerLeavesNothingBehindAndNothingOut(t *testing.T) {
 		"it fails while it ends": func(_ context.Context, stop context.CancelFunc) error { stop(); return errBroken },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onSQLite(t, func(t *testing.T, w *world) {
+			onSQL(t, func(t *testing.T, w *world) {
 				last, calls := w.deposit(t, 20), 0
 				var stop context.CancelFunc
 				p := projection.New("balances", &projection.Options{BatchSize: 5})
@@ -95,7 +95,7 @@ func TestP1ADatabaseThatFailsAtAnyPointOfABatchAppliesItOnce(t *testing.T) {
 		"while the checkpoint is asked for": func(f *faults) { f.load = times(3, errLost) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			onSQLite(t, func(t *testing.T, w *world) {
+			onSQL(t, func(t *testing.T, w *world) {
 				last := w.deposit(t, 20)
 				w.faults.set(breakIt)
 				r := w.start(t, w.projection("balances", &projection.Options{BatchSize: 5}))
@@ -108,7 +108,7 @@ func TestP1ADatabaseThatFailsAtAnyPointOfABatchAppliesItOnce(t *testing.T) {
 }
 
 func TestP1RandomFaultsAndRestartsApplyEachEventOnce(t *testing.T) {
-	onSQLite(t, func(t *testing.T, w *world) {
+	onSQL(t, func(t *testing.T, w *world) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -140,8 +140,9 @@ func TestP1RandomFaultsAndRestartsApplyEachEventOnce(t *testing.T) {
 	})
 }
 
-func TestP1OfTwoRunnersTheSlowerOneGoesOnFromWhereTheOtherOneIs(t *testing.T) {
-	onSQLite(t, func(t *testing.T, w *world) {
+func TestP1OfTwoRunnersOnADriverWithoutOwnersTheSlowerOneGoesOnFromWhereTheOtherOneIs(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		w = w.withoutOwners(t)
 		last := w.deposit(t, 20)
 		var raced atomic.Bool
 		var calls atomic.Int64
@@ -169,8 +170,9 @@ func TestP1OfTwoRunnersTheSlowerOneGoesOnFromWhereTheOtherOneIs(t *testing.T) {
 	})
 }
 
-func TestP1TwoRunnersAtATimeApplyEachEventOnce(t *testing.T) {
-	onSQLite(t, func(t *testing.T, w *world) {
+func TestP1TwoRunnersOnADriverWithoutOwnersApplyEachEventOnce(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		w = w.withoutOwners(t)
 		one := w.start(t, w.projection("balances", &projection.Options{BatchSize: 3}))
 		two := w.start(t, w.projection("balances", &projection.Options{BatchSize: 4}))
 		last := w.deposit(t, 200)

@@ -36,6 +36,14 @@ type Options struct {
 	MinBackoff time.Duration
 	// MaxBackoff is the longest wait between two tries. Default: 30 seconds.
 	MaxBackoff time.Duration
+	// Partitions is how many parts the projection is cut into, by stream: each has a worker and a checkpoint of its own, and
+	// the parts are spread over the processes that run the projection. The order is kept inside a stream; handlers are called
+	// side by side for events of different ones. It may be changed at any time: the program that is started last gets its
+	// way, without an event being left out or handled twice. Each part reads the whole log, so take some, not hundreds.
+	// Default: as many as it has, which is 1 to begin with.
+	Partitions int
+	// From is where a projection begins that has never run. Default: the beginning of the log.
+	From Start
 	// CheckpointInterval is how often the checkpoint is stored while nothing but other projections' events pass by.
 	// Default: 1 second.
 	CheckpointInterval time.Duration
@@ -79,6 +87,8 @@ func (o Options) check() error {
 		return fmt.Errorf("the option MinBackoff is negative: %v", o.MinBackoff)
 	case o.MaxBackoff < o.MinBackoff:
 		return fmt.Errorf("the option MaxBackoff is %v, shorter than MinBackoff, %v", o.MaxBackoff, o.MinBackoff)
+	case o.Partitions < 0 || o.Partitions > maxPartitions:
+		return fmt.Errorf("the option Partitions is %d; 1 to %d are possible", o.Partitions, maxPartitions)
 	case o.CheckpointInterval < 0:
 		return fmt.Errorf("the option CheckpointInterval is negative: %v", o.CheckpointInterval)
 	default:
@@ -86,8 +96,10 @@ func (o Options) check() error {
 	}
 }
 
-// maxName is the longest name a checkpoint can be stored under, in bytes.
-const maxName = 255
+// maxName is the longest name of a projection, in bytes: what is stored of it has names that are a little longer.
+const maxName = 220
+
+const maxPartitions = 1000
 
 func checkName(name string) error {
 	switch {
@@ -99,6 +111,8 @@ func checkName(name string) error {
 		return errors.New("its name is not valid UTF-8")
 	case strings.ContainsRune(name, 0):
 		return errors.New("its name contains a NUL character")
+	case strings.Contains(name, "@"):
+		return errors.New("its name contains an @, which separates it from what else is stored of it")
 	default:
 		return nil
 	}

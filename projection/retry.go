@@ -58,6 +58,8 @@ func (w *worker) failed(ctx context.Context, err error) error {
 		w.gauge.failed(err)
 		w.logFailure(slog.LevelWarn, err, "projection failed, a smaller batch follows", "events", w.caution.limit)
 		return nil
+	case f == nil && errors.Is(err, errLost):
+		return err
 	case f == nil && errors.Is(err, eventstore.ErrCheckpointMoved):
 		w.overtaken()
 		return nil
@@ -70,6 +72,7 @@ func (w *worker) failed(ctx context.Context, err error) error {
 	w.caution.waits++
 	wait := backoff(w.opts, w.caution.waits)
 	w.gauge.failed(err)
+	w.tell(ctx)
 	w.logFailure(slog.LevelWarn, err, "projection failed, another try follows", "tries", w.caution.tries, "wait", wait)
 	pause(ctx, wait)
 	return nil
@@ -116,7 +119,7 @@ func (w *worker) logFailure(level slog.Level, err error, message string, args ..
 
 // blameless reports whether an error of a batch's commit has nothing to do with what the handlers have written.
 func blameless(err error) bool {
-	return eventstore.Retryable(err) || errors.Is(err, eventstore.ErrCheckpointMoved) || final(err)
+	return eventstore.Retryable(err) || errors.Is(err, eventstore.ErrCheckpointMoved) || errors.Is(err, errLost) || final(err)
 }
 
 // final reports whether an error will be the same at every try, if it is not a handler's.

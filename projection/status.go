@@ -2,6 +2,7 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -13,17 +14,19 @@ type State string
 
 // The states of a projection.
 const (
-	StateStarting   State = "starting"    // Run has not been called, or the first batch is on its way
+	StateStarting   State = "starting"    // nobody has begun to run it, or the first batch is on its way
 	StateCatchingUp State = "catching up" // there is more in the log than one batch
 	StateLive       State = "live"        // it has come to the head, and waits for more
 	StateRetrying   State = "retrying"    // the last batch failed, another try follows
+	StatePaused     State = "paused"      // by Pause
 	StateStopped    State = "stopped"     // Run has ended, or the projection has given up
 )
 
-// Status is how a projection is doing in this runner.
+// Status is how a projection is doing, whichever processes run it.
 type Status struct {
 	Projection string
-	State      State
+	Version    int   // 1, and one more for each rebuild
+	State      State // of several partitions, that of the one most in need of attention
 	Position   int64 // in the global log: everything up to here is handled and committed
 	Head       int64 // the tide mark
 	// Lag is how many events are yet to be handled, at most: it counts positions from the first event that is waiting to
@@ -33,49 +36,63 @@ type Status struct {
 	Behind time.Duration
 	// Rate is the events handled per second, over the last 10 seconds.
 	Rate float64
-	// LastError is the latest failure since Run began, overcome or not.
+	// LastError is the latest failure since its owner began, overcome or not.
 	LastError   error
 	LastErrorAt time.Time
-	// Owner is the runner that runs the projection, as "host:pid:4f1c92d0"; empty if none does.
+	// Owner is the runner that runs the projection, as "host:pid:4f1c92d0"; several of them, with commas in between, if
+	// its partitions have several; empty if none does.
 	Owner string
+	// Tenures counts what happened to this runner's ownership of its partitions.
+	Tenures Tenures
+	// Partitions is how each of its partitions is doing.
+	Partitions []PartitionStatus
 }
 
-// Status returns how each projection is doing, in the order in which NewRunner got them. It asks the store for the head
-// and for the first event that each is behind with; if that fails, it returns the error and what it knows without.
+// PartitionStatus is how a partition of a projection is doing. Its fields are those of Status. What another process
+// tells, it tells once a second or, while it has nothing to do, once in a third of its lease.
+type PartitionStatus struct {
+	Partition   int // from 0
+	State       State
+	Position    int64
+	Rate        float64
+	LastError   error
+	LastErrorAt time.Time
+	Owner       string
+}
+
+// Status returns how each projection is doing, in the order in which NewRunner got them, in this runner and in others.
+// It asks the store for the rows of their owners, for the head, and for the first event that each is behind with; if
+// that fails, it returns the error and what it knows without.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
-	var failed error
-	all := make([]Status, len(r.workers))
-	for i, w := range r.workers {
-		now, _ := w.gauge.read()
-		all[i] = now.Status
-		if failed != nil {
-			continue
+	rs, failed := r.roster(ctx)
+	if errors.Is(failed, eventstore.ErrNotSupported) {
+		rs, failed = r.checkpoints(ctx)
+	}
+	if failed != nil {
+		failed = fmt.Errorf("projection: status: %w", failed)
+	}
+	all := make([]Status, len(r.feeds))
+	for i, f := range r.feeds {
+		s := f.sight(rs)
+		if failed == nil {
+			if err := s.measure(ctx); err != nil {
+				failed = fmt.Errorf("projection: status of %q: %w", f.name, err)
+			}
 		}
-		if err := w.measure(ctx, now.known, &all[i]); err != nil {
-			failed = fmt.Errorf("projection: status of %q: %w", w.name, err)
-		}
+		all[i] = s.Status
 	}
 	return all, failed
 }
 
-// measure adds to a status what the store knows.
-func (w *worker) measure(ctx context.Context, known bool, s *Status) (err error) {
-	if !known {
-		if s.Position, err = w.store.LoadCheckpoint(ctx, w.name); err != nil {
-			return err
+// checkpoints returns a roster of what a driver tells that knows no owners.
+func (r *Runner) checkpoints(ctx context.Context) (roster, error) {
+	var rows []eventstore.Lease
+	for _, f := range r.feeds {
+		position, err := r.store.LoadCheckpoint(ctx, f.name)
+		if err != nil {
+			return roster{}, err
 		}
+		rows = append(rows, eventstore.Lease{Name: f.name, Position: position})
 	}
-	if s.Head, err = w.store.Head(ctx); err != nil {
-		return err
-	}
-	page, err := w.store.ReadAll(ctx, s.Position, &eventstore.ReadOptions{Types: w.recipe.types,
-		StreamTypes: w.opts.StreamTypes, Limit: 1, Raw: true})
-	if err != nil || len(page.Events) == 0 {
-		return err
-	}
-	first := page.Events[0]
-	s.Head = max(s.Head, first.Position)
-	s.Lag = s.Head - first.Position + 1
-	s.Behind = max(0, w.store.Now().Sub(first.RecordedAt))
-	return nil
+	return newRoster(r.store.Now(), rows), nil
 }

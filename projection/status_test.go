@@ -98,22 +98,22 @@ func TestP8StatusTellsLagAndRate(t *testing.T) {
 
 func TestP8StatusTellsTheOwnerWhileItRuns(t *testing.T) {
 	onEvery(t, func(t *testing.T, w *world) {
-		one, two := w.runner(t, nil, w.projection("balances", nil)), w.runner(t, nil, w.projection("balances", nil))
+		one, two := w.runner(t, nil, w.projection("balances", nil)), w.process(t).runner(t, nil, w.projection("balances", nil))
 		owner := func(r *projection.Runner) string {
-			synctest.Wait()
 			all, err := r.Status(t.Context())
 			require.NoError(t, err)
 			return all[0].Owner
 		}
 		require.Empty(t, owner(one))
 		run := start(t, one)
-		start(t, two)
+		run.reach(t, "balances", w.deposit(t, 1))
 		host, err := os.Hostname()
 		require.NoError(t, err)
 		require.Regexp(t, fmt.Sprintf(`^%s:%d:[0-9a-f]{8}$`, host, os.Getpid()), owner(one))
-		require.NotEqual(t, owner(one), owner(two))
+		require.Equal(t, owner(one), owner(two), "another process sees it too")
 		require.NoError(t, run.stop())
 		require.Empty(t, owner(one))
+		require.Empty(t, owner(two))
 	})
 }
 

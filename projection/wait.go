@@ -2,38 +2,79 @@ package projection
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore"
 )
 
-// WaitFor returns nil once a projection has handled everything up to a position and committed it, in this runner: a
-// writer that waits for Receipt.Position reads its own writes from the read model. It returns at once if that is so
-// already, and waits for Run if that has not been called yet.
+// WaitFor returns nil once a projection has handled everything up to a position and committed it, whichever process does
+// that: a writer that waits for Receipt.Position reads its own writes from the read model. It returns at once if that is
+// so already, and waits for somebody to run the projection if nobody does yet. What is run elsewhere it asks the database
+// for, at growing intervals of up to RunnerOptions.Poll; what this runner runs wakes it.
 //
 // Otherwise it returns the context's error, ErrUnknown if the runner has no projection of this name, or ErrStopped if
-// the projection has stopped before it came to the position; if it gave up, the error is its *StoppedError as well.
+// the projection has stopped before it came to the position, here with nobody else who runs it, or elsewhere; if it gave
+// up, the error is its *StoppedError as well.
 func (r *Runner) WaitFor(ctx context.Context, name string, position int64) error {
-	if w := r.worker(name); w != nil {
-		return w.waitFor(ctx, position)
+	f := r.feed(name)
+	if f == nil {
+		return fmt.Errorf("%w: %q is not among those that NewRunner was given", ErrUnknown, name)
 	}
-	return fmt.Errorf("%w: %q is not among those that NewRunner was given", ErrUnknown, name)
+	return r.waitFor(ctx, f, position)
 }
 
-func (w *worker) waitFor(ctx context.Context, position int64) error {
-	for {
-		s, changed := w.gauge.read()
-		if s.Position >= position {
+// firstLook is the wait between the first two looks at what another process does. It doubles from then on.
+const firstLook = 4 * time.Millisecond
+
+func (r *Runner) waitFor(ctx context.Context, f *feed, position int64) error {
+	for wait := firstLook; ; wait = min(2*wait, r.opts.Poll) {
+		yes, local, changed := f.board.reached(position)
+		if yes {
 			return nil
 		}
-		err := s.stop
-		if err == nil {
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
-				err = ctx.Err()
-			}
+		s := f.sight(roster{})
+		var err error
+		if local {
+			err = await(ctx, changed, 0)
+		} else if s, err = r.look(ctx, f); err == nil && s.reached(position) {
+			return nil
+		} else if err = s.hopeless(position, err); err == nil {
+			err = await(ctx, changed, wait)
 		}
-		return fmt.Errorf("projection: wait for %q, which is %s at position %d, to handle position %d: %w",
-			w.name, s.State, s.Position, position, err)
+		if err != nil {
+			return fmt.Errorf("projection: wait for %q, which is %s at position %d, to handle position %d: %w",
+				f.name, s.State, s.Position, position, err)
+		}
 	}
+}
+
+// hopeless returns why it is no use to wait, nil if it may be some; err is what looking ended with.
+func (s *sight) hopeless(position int64, err error) error {
+	switch {
+	case err != nil && !errors.Is(err, eventstore.ErrNotSupported) && !eventstore.Retryable(err):
+		return err
+	case err != nil && !errors.Is(err, eventstore.ErrNotSupported):
+		return nil // an outage, which will pass
+	default:
+		return s.stopBefore(position)
+	}
+}
+
+// await returns nil after a change or, if it is not 0, after d.
+func await(ctx context.Context, changed <-chan struct{}, d time.Duration) error {
+	var over <-chan time.Time
+	if d > 0 {
+		timer := time.NewTimer(d)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case <-changed:
+	case <-over:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return nil
 }

@@ -6,27 +6,57 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/tidemark-go/tidemark/eventstore"
 )
 
-// worker runs one projection. Its loop is one goroutine's; others see what the gauge shows.
-type worker struct {
+// feed is a projection as a runner has it: what its workers share.
+type feed struct {
 	store      *eventstore.Store
 	name       string
 	opts       Options
 	recipe     recipe
 	log        *slog.Logger
 	onProgress func(Progress)
-	gauge      gauge
+	board      board
+}
+
+// worker runs one partition of a projection, for as long as this runner owns it. Its loop is one goroutine's; others see
+// what the gauge shows.
+type worker struct {
+	*feed
+	part   part
+	tenure *tenure // nil on a driver that knows no owners
+	log    *slog.Logger
+	gauge  gauge
 
 	cursor      cursor
 	caution     caution
 	catchUp     catchUp
 	overtakenAt time.Time // when that was last worth a warning
+	told        time.Time // when others were last told of a failure
 }
 
-// run follows the log until ctx ends, which is no error, or the projection can't go on. work is the context of what
-// should be finished when ctx ends.
+// newWorker returns a worker of a partition that owner has the lease of; t is nil on a driver that knows no owners.
+func (f *feed) newWorker(p part, owner string, t *tenure) *worker {
+	w := &worker{feed: f, part: p, tenure: t, log: f.log, gauge: gauge{&f.board, p.row()}}
+	if p.layout.Partitions > 1 {
+		w.log = f.log.With("partition", p.label())
+	}
+	w.cursor = cursor{store: f.store, interval: f.opts.CheckpointInterval, start: p.layout.Start, keep: unowned{f.store, f.name},
+		state: func() []byte { return nil }}
+	w.gauge.began(p.number, owner)
+	w.catchUp.log = w.log
+	if t != nil {
+		w.cursor.keep, w.cursor.state = t, w.state()
+		w.stand(t.current().Position)
+	}
+	return w
+}
+
+// run follows the log until ctx ends, which is no error, or the partition can't be gone on with. work is the context of
+// what should be finished when ctx ends.
 func (w *worker) run(ctx, work context.Context) error {
 	defer w.settle(work)
 	for ctx.Err() == nil {
@@ -45,16 +75,9 @@ func (w *worker) run(ctx, work context.Context) error {
 	return nil
 }
 
-// begin forgets what an earlier Run has left.
-func (w *worker) begin(owner string) {
-	w.cursor = cursor{store: w.store, name: w.name, interval: w.opts.CheckpointInterval}
-	w.caution, w.catchUp, w.overtakenAt = caution{}, catchUp{log: w.log}, time.Time{}
-	w.gauge.began(owner)
-}
-
 // step handles one batch, or waits at the head for the next one.
 func (w *worker) step(ctx, work context.Context) error {
-	if err := w.load(ctx); err != nil {
+	if err := w.ready(ctx); err != nil {
 		return err
 	}
 	page, err := w.read(ctx)
@@ -71,30 +94,60 @@ func (w *worker) step(ctx, work context.Context) error {
 	return w.wait(ctx)
 }
 
-func (w *worker) load(ctx context.Context) error {
-	if w.cursor.loaded {
+// ready sees to it that the worker knows its checkpoint and, if its lease may be somebody else's by now, that it is not.
+func (w *worker) ready(ctx context.Context) error {
+	if w.cursor.loaded && (w.tenure == nil || !w.tenure.over()) {
 		return nil
 	}
-	err := w.cursor.load(ctx)
-	if err == nil {
-		w.catchUp.start(w.cursor.position)
+	loaded := w.cursor.loaded
+	saved, err := w.cursor.keep.load(ctx)
+	if err == nil && !loaded {
+		w.stand(saved)
 	}
 	return err
+}
+
+func (w *worker) stand(saved int64) {
+	w.cursor.stand(saved)
+	w.catchUp.start(w.cursor.position)
 }
 
 // read returns the next batch. It is read outside of the transaction, which is thus no longer than the handlers make it.
 func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
 	page, err := w.store.ReadAll(ctx, after, &eventstore.ReadOptions{Types: w.recipe.types,
-		StreamTypes: w.opts.StreamTypes, Limit: w.caution.size(w.opts.BatchSize)})
+		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: w.part.takes()})
 	var damaged *eventstore.DecodeError
 	if !errors.As(err, &damaged) {
-		return page, err
+		return cut(page, w.caution.size(w.opts.BatchSize)), err
 	}
 	if page.Next > after {
-		return page, nil // what stands before it comes first
+		return cut(page, w.caution.size(w.opts.BatchSize)), nil // what stands before it comes first
 	}
 	return page, undecodable(damaged)
+}
+
+// maxReach bounds what a partition reads at a time.
+const maxReach = 5000
+
+// reach returns how many events to read for a batch: of several partitions' events, one in so many is for this one.
+func (w *worker) reach() int {
+	n := w.opts.BatchSize
+	return max(n, min(n*w.part.layout.Partitions, maxReach))
+}
+
+// cut returns the first n stored events of a page.
+func cut(page eventstore.Page, n int) eventstore.Page {
+	for i := range page.Events {
+		if i > 0 && page.Events[i].Position == page.Events[i-1].Position {
+			continue
+		}
+		if n--; n < 0 {
+			page.Next, page.Events = page.Events[i-1].Position, page.Events[:i:i]
+			break
+		}
+	}
+	return page
 }
 
 func (w *worker) handle(ctx context.Context, page eventstore.Page) error {
@@ -122,7 +175,7 @@ func (w *worker) advanced(page eventstore.Page) {
 	}
 	w.gauge.advanced(state, page.Next, len(page.Events))
 	if p, ok := w.catchUp.advanced(page); ok && w.onProgress != nil {
-		p.Projection = w.name
+		p.Projection, p.Partition = w.name, w.part.number
 		w.onProgress(p)
 	}
 }
@@ -143,7 +196,7 @@ func (w *worker) wait(ctx context.Context) error {
 
 // settle stores a checkpoint that lags behind. If that fails, the next run passes by the same events again.
 func (w *worker) settle(work context.Context) {
-	if err := w.cursor.flush(work); err != nil {
+	if err := w.cursor.flush(work); err != nil && !errors.Is(err, errLost) {
 		w.log.Warn("projection ended without storing its checkpoint", "position", w.cursor.position, "error", err)
 	}
 }
@@ -156,6 +209,43 @@ func (w *worker) interrupted(work context.Context, err error) {
 			"error", err)
 	case errors.As(err, new(*failure)):
 		w.logFailure(slog.LevelWarn, err, "projection ended with a batch that failed")
+	}
+}
+
+// noteInterval is how often others are told how a partition is doing. It is told together with the checkpoint.
+const noteInterval = time.Second
+
+// state returns the function that says what others are told. It is written anew once an interval.
+func (w *worker) state() func() []byte {
+	var last []byte
+	var at time.Time
+	return func() []byte {
+		if now := time.Now(); now.Sub(at) >= noteInterval {
+			last, at = w.gauge.note().encode(), now
+		}
+		return last
+	}
+}
+
+// tell tells others about a failure, once an interval at most. The next one does if this does not come through.
+func (w *worker) tell(ctx context.Context) {
+	if now := time.Now(); w.tenure != nil && w.cursor.loaded && now.Sub(w.told) >= noteInterval {
+		w.told = now
+		_ = w.tenure.save(ctx, w.cursor.saved, w.cursor.saved, w.gauge.note().encode())
+	}
+}
+
+// tellStop tells others that the partition was given up, and why. If it does not come through, they try it too.
+func (w *worker) tellStop(ctx context.Context, reason error) {
+	if w.tenure == nil || !w.cursor.loaded {
+		return
+	}
+	n := w.gauge.note()
+	n.Stop = &stopNote{ID: uuid.NewString(), Resumed: w.board.resumed(), Tries: w.caution.tries}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
+	defer cancel()
+	if err := w.tenure.save(ctx, w.cursor.saved, w.cursor.saved, n.encode()); err != nil {
+		w.log.Debug("projection stopped, and could not tell other runners", "reason", reason, "error", err)
 	}
 }
 

@@ -13,9 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/drivers/memory"
+	"github.com/tidemark-go/tidemark/drivers/postgres"
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/internal/pgtest"
 	"github.com/tidemark-go/tidemark/projection"
 	"github.com/tidemark-go/tidemark/serializer"
 )
@@ -42,7 +44,7 @@ func newRegistry() *serializer.Registry {
 
 // world is a database, a store over it, a read model of balances, and what runners said to their logger.
 type world struct {
-	drv      driver.Store
+	wrap     func(f *faults) driver.Store
 	faults   *faults
 	store    *eventstore.Store
 	balances balances
@@ -54,11 +56,20 @@ type world struct {
 // onEvery runs a test on each driver, in a bubble whose time is the test's own, and which fails if a goroutine is left.
 func onEvery(t *testing.T, test func(t *testing.T, w *world)) {
 	t.Run("memory", func(t *testing.T) { inMemory(t, test) })
-	onSQLite(t, test)
+	onSQL(t, test)
 }
 
 func inMemory(t *testing.T, test func(t *testing.T, w *world)) {
 	synctest.Test(t, func(t *testing.T) { test(t, newMemoryWorld(t)) })
+}
+
+// onSQL runs a test on each driver that has transactions.
+func onSQL(t *testing.T, test func(t *testing.T, w *world)) {
+	onSQLite(t, test)
+	t.Run("Postgres", func(t *testing.T) {
+		dsn := pgtest.DSN(t)
+		synctest.Test(t, func(t *testing.T) { test(t, newPostgresWorld(t, dsn)) })
+	})
 }
 
 func onSQLite(t *testing.T, test func(t *testing.T, w *world)) {
@@ -73,10 +84,9 @@ func onSQLite(t *testing.T, test func(t *testing.T, w *world)) {
 
 func newMemoryWorld(t *testing.T) *world {
 	t.Helper()
-	f := &faults{}
-	w := &world{drv: faultyMemory{memory.New(), f}, faults: f, balances: &mapBalances{cents: map[string]int{}}, log: &syncBuffer{}}
-	w.store = w.open(t, newRegistry(), nil)
-	return w
+	drv := memory.New()
+	return newWorld(t, &world{balances: &mapBalances{cents: map[string]int{}},
+		wrap: func(f *faults) driver.Store { return faultyWaiter{faulty{drv, f}, drv} }})
 }
 
 func newSQLiteWorld(t *testing.T, path string) *world {
@@ -84,22 +94,56 @@ func newSQLiteWorld(t *testing.T, path string) *world {
 	d, err := sqlite.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	d.DB().MustExec(`CREATE TABLE balance (account TEXT PRIMARY KEY, cents INTEGER NOT NULL) STRICT`)
-	f := &faults{}
-	w := &world{drv: faultySQLite{d, f}, faults: f, balances: tableBalances{d.DB()}, log: &syncBuffer{},
-		atomic: true, shared: path == ":memory:"}
+	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true, shared: path == ":memory:",
+		wrap: func(f *faults) driver.Store { return faultySQL{faultyTransactor{faulty{d, f}, d}, d} }})
+}
+
+// newPostgresWorld leaves out that the driver hears of commits: for a connection that waits for news the bubble would
+// have to wait, and its time would stand still.
+func newPostgresWorld(t *testing.T, dsn string) *world {
+	t.Helper()
+	d, err := postgres.Open(t.Context(), dsn, nil)
+	require.NoError(t, err)
+	d.DB().MustExec(`CREATE TABLE balance (account TEXT PRIMARY KEY, cents INTEGER NOT NULL)`)
+	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true,
+		wrap: func(f *faults) driver.Store { return faultyTransactor{faulty{d, f}, d} }})
+}
+
+func newWorld(t *testing.T, w *world) *world {
+	t.Helper()
+	w.faults, w.log = &faults{}, &syncBuffer{}
 	w.store = w.open(t, newRegistry(), nil)
+	t.Cleanup(func() { require.NoError(t, w.store.Close()) })
 	return w
 }
 
-// open returns a store over the world's database. The first one closes it at the end of the test.
+// open returns a store over the world's database, which is closed with the world.
 func (w *world) open(t *testing.T, reg *serializer.Registry, opts *eventstore.Options) *eventstore.Store {
 	t.Helper()
-	store, err := eventstore.New(w.drv, reg, opts)
+	store, err := eventstore.New(w.wrap(w.faults), reg, opts)
 	require.NoError(t, err)
-	if w.store == nil {
-		t.Cleanup(func() { require.NoError(t, store.Close()) })
-	}
 	return store
+}
+
+// process returns the same world as another process sees it: with a store and with faults of its own.
+func (w *world) process(t *testing.T) *world {
+	t.Helper()
+	other := *w
+	other.faults, other.log = &faults{}, &syncBuffer{}
+	other.store = other.open(t, newRegistry(), nil)
+	return &other
+}
+
+// withoutOwners returns the same world with a driver that has transactions and knows no owners.
+func (w *world) withoutOwners(t *testing.T) *world {
+	t.Helper()
+	other, wrap := *w, w.wrap
+	other.wrap = func(f *faults) driver.Store {
+		d := wrap(f)
+		return unleased{d, d.(driver.Checkpointer), d.(driver.Transactor)}
+	}
+	other.store = other.open(t, newRegistry(), nil)
+	return &other
 }
 
 func account(id string) eventstore.StreamID { return eventstore.StreamID{Type: "account", ID: id} }

@@ -1,0 +1,155 @@
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+)
+
+// keeper keeps a cursor's checkpoint.
+type keeper interface {
+	// load returns the checkpoint as it is stored.
+	load(ctx context.Context) (int64, error)
+	// save moves it, if it stands at from. state is what others are told.
+	save(ctx context.Context, from, to int64, state []byte) error
+}
+
+// errLost: somebody else owns the partition now, or may own it.
+var errLost = errors.New("projection: the lease was lost")
+
+// unowned keeps the checkpoint of a projection on a driver that knows no owners.
+type unowned struct {
+	store *eventstore.Store
+	name  string
+}
+
+func (k unowned) load(ctx context.Context) (int64, error) { return k.store.LoadCheckpoint(ctx, k.name) }
+
+func (k unowned) save(ctx context.Context, from, to int64, _ []byte) error {
+	return k.store.SaveCheckpoint(ctx, k.name, from, to)
+}
+
+// tenure is the time for which a runner owns a row. It is used by the row's worker, and renewed by the runner's loop while
+// the worker has nothing to save.
+type tenure struct {
+	store *eventstore.Store
+	owner string
+	ttl   time.Duration
+
+	mu      sync.Mutex
+	lease   eventstore.Lease
+	renewed time.Time // by the store's clock
+	busy    bool      // a transaction holds the lease: nobody can take it, and to renew it would be to wait
+}
+
+// acquire makes owner the owner of a row.
+func acquire(ctx context.Context, store *eventstore.Store, row, owner string, ttl time.Duration) (*tenure, error) {
+	began := store.Now()
+	lease, err := store.AcquireLease(ctx, row, owner, ttl)
+	if err != nil {
+		return nil, err
+	}
+	return &tenure{store: store, owner: owner, ttl: ttl, lease: lease, renewed: began}, nil
+}
+
+func (t *tenure) current() eventstore.Lease {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lease
+}
+
+// load implements keeper. It renews the lease, and waits for a transaction that may yet move the checkpoint.
+func (t *tenure) load(ctx context.Context) (int64, error) {
+	for {
+		lease, err := t.renew(ctx)
+		if !errors.Is(err, errBusy) {
+			return lease.Position, err
+		}
+		pause(ctx, busyRetry)
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// errBusy: a transaction holds the row.
+var errBusy = errors.New("projection: a transaction holds the lease")
+
+// busyRetry is the wait for such a transaction.
+const busyRetry = 20 * time.Millisecond
+
+// renew fails with errLost if the row has had another owner meanwhile, and with errBusy if a transaction holds it.
+func (t *tenure) renew(ctx context.Context) (eventstore.Lease, error) {
+	began, before := t.store.Now(), t.current()
+	lease, err := t.store.AcquireLease(ctx, before.Name, t.owner, t.ttl)
+	var held *eventstore.HeldError
+	switch {
+	case errors.As(err, &held) && held.Lease.Owner == "":
+		return before, fmt.Errorf("%w: %w", errBusy, err)
+	case errors.As(err, &held):
+		return before, fmt.Errorf("%w: %w", errLost, err)
+	case err != nil:
+		return before, err
+	case lease.Token != before.Token: // it was free again by now
+		_ = t.store.ReleaseLease(ctx, lease.Name, lease.Token) // or it runs out
+		return before, fmt.Errorf("%w: it had another owner meanwhile", errLost)
+	}
+	t.renewedAt(began)
+	return lease, nil
+}
+
+// save implements keeper.
+func (t *tenure) save(ctx context.Context, from, to int64, state []byte) error {
+	began, lease := t.store.Now(), t.current()
+	lease.Position, lease.State = to, state
+	err := t.store.SaveLease(ctx, lease, from)
+	if errors.Is(err, eventstore.ErrLeaseLost) {
+		return fmt.Errorf("%w: %w", errLost, err)
+	}
+	if err == nil {
+		t.setBusy(t.store.InTransaction(ctx))
+		t.store.OnEnd(ctx, func(committed bool) {
+			t.setBusy(false)
+			if committed {
+				t.renewedAt(began)
+			}
+		})
+	}
+	return err
+}
+
+func (t *tenure) renewedAt(at time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.renewed = at
+}
+
+func (t *tenure) setBusy(busy bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.busy = busy
+}
+
+// due reports whether a third of the lease has gone by without a sign of life.
+func (t *tenure) due() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.busy && t.store.Now().Sub(t.renewed) >= t.ttl/3
+}
+
+// over reports whether somebody else may own the row by now.
+func (t *tenure) over() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.store.Now().Sub(t.renewed) >= t.ttl
+}
+
+// release lets others have the row at once.
+func (t *tenure) release(ctx context.Context) error {
+	lease := t.current()
+	return t.store.ReleaseLease(ctx, lease.Name, lease.Token)
+}

@@ -1,0 +1,104 @@
+package projection
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+)
+
+// plan is what follows from the rows for a runner.
+type plan struct {
+	rs      roster
+	docs    map[string]control
+	should  map[string]bool // the rows that this runner should own
+	members []member
+	alone   bool // no other runner is alive
+	stopped bool // every partition of this runner's projections has been given up, here or elsewhere
+}
+
+// plan reckons with every projection that any member runs: what others have to do counts when work is shared.
+func (o *ownership) plan(rs roster) (plan, error) {
+	members, me := o.members(rs)
+	p := plan{rs: rs, members: members, alone: len(members) == 1, docs: map[string]control{}, stopped: true}
+	var parts []part
+	for _, name := range names(members) {
+		doc, err := rs.control(name)
+		f := o.feed(name)
+		if err != nil && f == nil {
+			continue
+		}
+		if err != nil {
+			return plan{}, fmt.Errorf("%q: %w", name, err)
+		}
+		p.docs[name] = doc
+		open := o.open(rs, name, doc)
+		parts = append(parts, open...)
+		if f != nil {
+			o.show(f, rs, doc)
+			p.stopped = p.stopped && len(open) == 0 && !doc.Paused && !doc.moving()
+		}
+	}
+	p.should = rs.spread(me, members, parts, func(p part) bool { return o.old[p.row()] != "" })
+	return p, nil
+}
+
+// members returns the runners that are alive, and which of them this one is.
+func (o *ownership) members(rs roster) (members []member, me int) {
+	members = rs.members()
+	me = slices.IndexFunc(members, func(m member) bool { return m.owner == o.owner })
+	if me < 0 {
+		me = len(members)
+		members = append(members, member{owner: o.owner, runs: map[string]bool{}})
+	}
+	for _, f := range o.feeds {
+		members[me].runs[f.name] = true
+	}
+	return members, me
+}
+
+func names(members []member) []string {
+	all := map[string]bool{}
+	for _, m := range members {
+		maps.Copy(all, m.runs)
+	}
+	return slices.Sorted(maps.Keys(all))
+}
+
+// open returns the partitions that are to be worked on.
+func (o *ownership) open(rs roster, name string, doc control) []part {
+	if doc.Paused || doc.moving() {
+		return nil
+	}
+	return slices.DeleteFunc(doc.Live.parts(name), func(p part) bool { return o.stopped(rs, p, doc) })
+}
+
+// stopped reports whether a partition has been given up, so that this runner leaves it alone until the projection is
+// resumed. What was given up before this Run is tried again.
+func (o *ownership) stopped(rs roster, p part, doc control) bool {
+	row := p.row()
+	if owner := rs.owner(row); owner != "" && owner != o.owner {
+		delete(o.stops, row) // somebody tries again
+		return false
+	}
+	if s, ok := o.stops[row]; ok && s.resumed == doc.Resumed {
+		return true
+	}
+	delete(o.stops, row)
+	n := rs.note(p)
+	if n.Stop == nil || n.Stop.Resumed != doc.Resumed || o.old[row] == n.Stop.ID {
+		return false
+	}
+	if f := o.feed(p.projection); f != nil {
+		gauge{&f.board, row}.stopped(fmt.Errorf("%w by another runner: %s", ErrStopped, n.Error))
+	}
+	return true
+}
+
+// show puts the document on the board if it is news.
+func (o *ownership) show(f *feed, rs roster, doc control) {
+	state := string(rs.rows[controlRow(f.name)].State)
+	if shown, ok := o.shown[f.name]; !ok || shown != state {
+		o.shown[f.name] = state
+		f.board.saw(f.name, doc)
+	}
+}
