@@ -1,9 +1,6 @@
 package serializer
 
-import (
-	"errors"
-	"fmt"
-)
+import "fmt"
 
 // Codec turns Go values into bytes and back. [JSON] is the one that is used where none is named.
 //
@@ -23,23 +20,15 @@ type Codec interface {
 	Unmarshal(data []byte, v any) error
 }
 
-// format is a codec with its content type, which is asked for once.
-type format struct {
-	codec       Codec
-	contentType string
-}
-
-// formatOf checks a codec that the user gave.
-func formatOf(c Codec) (f format, err error) {
-	if c == nil {
-		return format{}, errors.New("the codec is nil")
-	}
-	defer catch(&err)
-	f = format{codec: c, contentType: c.ContentType()}
-	if err := checkName(f.contentType); err != nil {
-		return format{}, fmt.Errorf("content type %q of codec %T %w", f.contentType, c, err)
-	}
-	return f, nil
+// Chooser is an optional interface of a Codec that writes some payloads in another format than its own, as that of
+// [Compressed] leaves small ones plain. The registry writes by MarshalChosen what it stores. Without it, all that a codec
+// writes is of its content type.
+type Chooser interface {
+	Codec
+	// MarshalChosen is Marshal in the format that suits v best. contentType is the codec's own, or that of one of Others.
+	MarshalChosen(v any) (data []byte, contentType string, err error)
+	// Others returns the codecs of the other formats, which read what was written in them. It is always the same.
+	Others() []Codec
 }
 
 // catch turns a panic of the user's code into an error.

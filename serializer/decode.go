@@ -29,10 +29,10 @@ func (r *Registry) Decode(e Encoded) (any, error) {
 	return v, nil
 }
 
-// codecFor prefers the type's own codec to another one of the same content type.
+// codecFor prefers the codecs that the type is written by to another one of the same content type.
 func (r *Registry) codecFor(e *entry, contentType string) (Codec, bool) {
-	if contentType == e.format.contentType {
-		return e.format.codec, true
+	if c := e.format.reader(contentType); c != nil {
+		return c, true
 	}
 	return r.Codec(contentType)
 }

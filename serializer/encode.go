@@ -10,7 +10,7 @@ import (
 type Encoded struct {
 	Type        string // the name it is registered under
 	Schema      int
-	ContentType string // of the codec that wrote Data
+	ContentType string // of the codec that reads Data
 	Data        []byte
 }
 
@@ -23,11 +23,11 @@ func (r *Registry) Encode(v any) (Encoded, error) {
 	if !ok {
 		return Encoded{}, t.unregistered(v)
 	}
-	data, err := e.marshal(v)
+	data, contentType, err := e.marshal(v)
 	if err != nil {
 		return Encoded{}, fmt.Errorf("serializer: encode %v as %v: %w", e.goType, e, err)
 	}
-	return Encoded{Type: e.name, Schema: e.schema, ContentType: e.format.contentType, Data: data}, nil
+	return Encoded{Type: e.name, Schema: e.schema, ContentType: contentType, Data: data}, nil
 }
 
 // Registered returns nil if v can be handed to Encode, as far as its type is concerned; else the error that Encode would
@@ -40,27 +40,30 @@ func (r *Registry) Registered(v any) error {
 	return nil
 }
 
-func (e *entry) marshal(v any) (data []byte, err error) {
+func (e *entry) marshal(v any) (data []byte, contentType string, err error) {
 	defer catch(&err)
-	return e.encode(e.format.codec, v)
+	p, err := e.pointer(v)
+	if err != nil {
+		return nil, "", err
+	}
+	return e.format.marshal(p)
 }
 
-// encodeValue is how a T that is not a pointer is written: through a pointer, because the codec would not find methods
+// pointerTo is how a T that is not a pointer is written: through a pointer, because the codec would not find methods
 // with pointer receivers otherwise, neither those of T nor those of a field such as a big.Int.
-func encodeValue[T any](c Codec, v any) ([]byte, error) {
+func pointerTo[T any](v any) (any, error) {
 	p := new(T)
 	*p = v.(T)
-	return c.Marshal(p)
+	return p, nil
 }
 
-// encodePointer is how a pointer type is written. A nil pointer could not be told from an empty element when it is
-// read.
-func encodePointer(null any) func(c Codec, v any) ([]byte, error) {
-	return func(c Codec, v any) ([]byte, error) {
+// notNil is how a pointer type is written. A nil pointer could not be told from an empty element when it is read.
+func notNil(null any) func(v any) (any, error) {
+	return func(v any) (any, error) {
 		if v == null {
 			return nil, errors.New("the pointer is nil")
 		}
-		return c.Marshal(v)
+		return v, nil
 	}
 }
 

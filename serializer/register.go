@@ -17,16 +17,16 @@ import (
 func Register[T any](r *Registry, name string, opts ...Option) {
 	var zero T
 	e := &entry{
-		name:   name,
-		schema: 1,
-		format: r.codec,
-		goType: reflect.TypeFor[T](),
-		zero:   zero,
-		encode: encodeValue[T],
-		decode: decodeValue[T],
+		name:    name,
+		schema:  1,
+		format:  r.codec,
+		goType:  reflect.TypeFor[T](),
+		zero:    zero,
+		pointer: pointerTo[T],
+		decode:  decodeValue[T],
 	}
 	if e.goType.Kind() == reflect.Pointer {
-		e.encode, e.decode = encodePointer(zero), decodePointer(e.goType)
+		e.pointer, e.decode = notNil(zero), decodePointer(e.goType)
 	}
 	r.register(e, opts)
 }

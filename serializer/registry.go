@@ -48,8 +48,8 @@ type entry struct {
 	schema  int
 	format  format
 	goType  reflect.Type
-	zero    any // of the Go type
-	encode  func(c Codec, v any) ([]byte, error)
+	zero    any                      // of the Go type
+	pointer func(v any) (any, error) // what a codec is given to write v
 	decode  func(c Codec, data []byte) (any, error)
 }
 
@@ -77,10 +77,12 @@ func (t *tables) addCodec(option string, c Codec) format {
 	return f
 }
 
-// addFormat has a codec read its content type, unless one does already.
+// addFormat has a codec and those that it writes by read their content types, unless one does already.
 func (t *tables) addFormat(f format) {
-	if _, taken := t.codecs[f.contentType]; !taken {
-		t.codecs[f.contentType] = f.codec
+	for _, each := range append([]format{f}, f.others...) {
+		if _, taken := t.codecs[each.contentType]; !taken {
+			t.codecs[each.contentType] = each.codec
+		}
 	}
 }
 
