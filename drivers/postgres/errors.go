@@ -117,5 +117,6 @@ func isDisconnect(err error) bool {
 		}
 	}
 	var network net.Error
-	return errors.As(err, &network)
+	var closed interface{ SafeToRetry() bool } // pgx, of a connection that it found closed
+	return errors.As(err, &network) || errors.As(err, &closed) && closed.SafeToRetry()
 }
