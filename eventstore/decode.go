@@ -19,15 +19,18 @@ type decoding struct {
 	damaged map[int64]error // by position: what the Protector could not reveal of the page in hand
 }
 
+// decoder decodes one record after the other. It is one goroutine's.
+type decoder struct {
+	*decoding
+	metadata metadataDecoder
+}
+
 // events appends to out the events that rec stands for: one, unless an upcaster splits or drops it.
-func (d *decoding) events(out []Event, rec *driver.Record) ([]Event, error) {
-	if d.only != nil && !d.only(rec.Stream, rec.Position) {
-		return out, nil
-	}
+func (d *decoder) events(out []Event, rec *driver.Record) ([]Event, error) {
 	if err := d.damaged[rec.Position]; err != nil {
 		return out, decodeError(rec, err)
 	}
-	md, err := decodeMetadata(rec.Metadata)
+	md, err := d.metadata.decode(rec.Metadata)
 	if err != nil {
 		return out, decodeError(rec, err)
 	}
@@ -57,6 +60,9 @@ func (d *decoding) events(out []Event, rec *driver.Record) ([]Event, error) {
 // upcast returns nil if no step knows the event.
 func (d *decoding) upcast(e *Event) ([]upcaster.Event, error) {
 	chain, stored := d.store.opts.Upcasters, upcaster.V(e.Type, e.Schema)
+	if chain == nil {
+		return nil, nil
+	}
 	if !chain.Handles(stored) {
 		current, _, ok := d.store.reg.Current(e.Type)
 		if stored = upcaster.V(current, e.Schema); !ok || !chain.Handles(stored) {

@@ -2,6 +2,7 @@ package eventstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"math"
@@ -54,17 +55,18 @@ func (s *Store) ReadAll(ctx context.Context, after int64, opts *ReadOptions) (Pa
 	if err != nil {
 		return Page{}, err
 	}
-	if err := r.reveal(ctx, p.Records); err != nil {
+	page := Page{Next: p.Next, Head: p.Head}
+	page.Events, err = r.all(ctx, p.Records)
+	if damaged := (*DecodeError)(nil); errors.As(err, &damaged) {
+		page.Next = after
+		for i := 0; p.Records[i].Position < damaged.Position; i++ {
+			page.Next = p.Records[i].Position
+		}
+		return page, err
+	}
+	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Events: make([]Event, 0, len(p.Records)), Next: after, Head: p.Head}
-	for i := range p.Records {
-		if page.Events, err = r.events(page.Events, &p.Records[i]); err != nil {
-			return page, err
-		}
-		page.Next = p.Records[i].Position
-	}
-	page.Next = p.Next
 	return page, nil
 }
 
@@ -129,24 +131,21 @@ func (r *logReader) page(ctx context.Context) (driver.Page, error) {
 	return page, nil
 }
 
+// next implements pages: it goes to the tide mark.
+func (r *logReader) next(ctx context.Context) (page []driver.Record, more bool, err error) {
+	r.q.Limit = min(r.left, pageRecords)
+	p, err := r.page(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	r.left -= len(p.Records)
+	return p.Records, r.left > 0 && full(p.Records, r.q.Limit, r.q.MaxBytes), nil
+}
+
 // toHead delivers what there is up to the tide mark. It reports whether the loop wants more.
 func (r *logReader) toHead(ctx context.Context, yield func(Event, error) bool) (bool, error) {
-	for r.left > 0 {
-		r.q.Limit = min(r.left, pageRecords)
-		page, err := r.page(ctx)
-		if err != nil {
-			return false, err
-		}
-		r.left -= len(page.Records)
-		more, err := r.deliver(ctx, page.Records, yield)
-		if err != nil || !more {
-			return false, err
-		}
-		if !full(page.Records, r.q.Limit, r.q.MaxBytes) {
-			return true, nil
-		}
-	}
-	return false, nil
+	more, err := r.deliver(ctx, r, yield)
+	return more && r.left > 0, err
 }
 
 func (s *Store) readAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {

@@ -58,14 +58,3 @@ func (m Metadata) encode() ([]byte, error) {
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
-
-func decodeMetadata(stored []byte) (Metadata, error) {
-	if len(stored) == 0 {
-		return nil, nil
-	}
-	var md Metadata
-	if err := json.Unmarshal(stored, &md); err != nil {
-		return nil, fmt.Errorf("metadata: %w", err)
-	}
-	return md, nil
-}

@@ -55,17 +55,10 @@ func (s *Store) stream(ctx context.Context, stream StreamID, o *StreamOptions, y
 	if err := o.check(stream); err != nil {
 		return 0, err
 	}
-	w := newWalk(stream, o)
+	w := newWalk(s, stream, o)
 	dec := decoding{store: s, raw: o.Raw}
-	for !w.done {
-		page, err := w.page(ctx, s)
-		if err != nil {
-			return 0, fmt.Errorf("eventstore: read stream %q: %w", stream, err)
-		}
-		more, err := dec.deliver(ctx, page, yield)
-		if err != nil || !more {
-			return -1, err
-		}
+	if more, err := dec.deliver(ctx, w, yield); err != nil || !more {
+		return -1, err
 	}
 	return w.last, nil
 }
@@ -83,14 +76,15 @@ func (o *StreamOptions) check(stream StreamID) error {
 
 // walk goes through a stream page by page.
 type walk struct {
-	q    driver.StreamQuery
-	left int   // events until the caller's limit
-	last int64 // the version last seen, 0 before the first
-	done bool
+	store *Store
+	q     driver.StreamQuery
+	left  int   // events until the caller's limit
+	last  int64 // the version last seen, 0 before the first
+	done  bool
 }
 
-func newWalk(stream StreamID, o *StreamOptions) *walk {
-	w := &walk{left: math.MaxInt}
+func newWalk(s *Store, stream StreamID, o *StreamOptions) *walk {
+	w := &walk{store: s, left: math.MaxInt}
 	if o.Limit > 0 {
 		w.left = o.Limit
 	}
@@ -99,17 +93,32 @@ func newWalk(stream StreamID, o *StreamOptions) *walk {
 	return w
 }
 
-func (w *walk) page(ctx context.Context, s *Store) ([]driver.Record, error) {
+// next implements pages.
+func (w *walk) next(ctx context.Context) (page []driver.Record, more bool, err error) {
+	if w.done {
+		return nil, false, nil
+	}
 	w.q.Limit = min(w.left, pageRecords)
-	page, err := s.readStream(ctx, w.q)
+	page, err = w.store.readStream(ctx, w.q)
+	if err == nil {
+		err = w.pass(page)
+	}
 	if err != nil {
-		return nil, err
+		return nil, false, fmt.Errorf("eventstore: read stream %q: %w", w.q.Stream, err)
 	}
+	return page, !w.done, nil
+}
+
+// pass moves over a page, unless it is damaged.
+func (w *walk) pass(page []driver.Record) error {
+	last := w.last
 	for i := range page {
-		if err := w.step(page[i].Version); err != nil {
-			return nil, err
+		if err := w.follows(last, page[i].Version); err != nil {
+			return err
 		}
+		last = page[i].Version
 	}
+	w.last = last
 	w.left -= len(page)
 	if w.q.Backward {
 		w.q.To = w.last - 1
@@ -119,24 +128,23 @@ func (w *walk) page(ctx context.Context, s *Store) ([]driver.Record, error) {
 		w.done = w.q.To > 0 && w.q.To < w.q.From
 	}
 	w.done = w.done || w.left == 0 || !full(page, w.q.Limit, w.q.MaxBytes)
-	return page, nil
+	return nil
 }
 
-// step refuses a hole: a reader that walked over one would rebuild a state that never was.
-func (w *walk) step(version int64) error {
-	want := w.last + 1
+// follows refuses a hole: a reader that walked over one would rebuild a state that never was.
+func (w *walk) follows(last, version int64) error {
+	want := last + 1
 	switch {
-	case w.q.Backward && w.last > 0:
-		want = w.last - 1
+	case w.q.Backward && last > 0:
+		want = last - 1
 	case w.q.Backward:
 		want = version
-	case w.last == 0:
+	case last == 0:
 		want = w.q.From
 	}
 	if version != want {
 		return fmt.Errorf("version %d is missing, version %d stands in its place: the stream is damaged", want, version)
 	}
-	w.last = version
 	return nil
 }
 
@@ -158,27 +166,4 @@ func full(page []driver.Record, limit, maxBytes int) bool {
 		size += len(page[i].Data)
 	}
 	return size >= maxBytes
-}
-
-// deliver decodes records one by one and hands their events to a loop. It reports whether the loop wants more.
-func (d *decoding) deliver(ctx context.Context, page []driver.Record, yield func(Event, error) bool) (bool, error) {
-	if err := d.reveal(ctx, page); err != nil {
-		return false, err
-	}
-	var events []Event
-	for i := range page {
-		var err error
-		if events, err = d.events(events[:0], &page[i]); err != nil {
-			return false, err
-		}
-		for _, e := range events {
-			if err := ctx.Err(); err != nil {
-				return false, err
-			}
-			if !yield(e, nil) {
-				return false, nil
-			}
-		}
-	}
-	return true, nil
 }
