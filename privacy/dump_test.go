@@ -1,7 +1,6 @@
 package privacy_test
 
 import (
-	"encoding/hex"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -49,8 +48,9 @@ func TestNothingPersonalIsInTheDatabaseAtAnyTime(t *testing.T) {
 		after := dump(w)
 		requireNoSecrets(t, after)
 		require.Contains(t, after, "plain text stays")
-		require.NotContains(t, after, string(key), "the key is gone")
-		require.NotContains(t, after, hex.EncodeToString(key))
+		for i := range len(key) - 16 {
+			require.False(t, strings.Contains(after, string(key[i:i+16])), "a part of the key is left")
+		}
 		require.Nil(t, wrappedKey(w))
 	})
 }

@@ -17,13 +17,13 @@ import (
 // databases, in a secret manager for example. Whoever loses it loses everything that is sealed. Printing it shows its
 // ID only.
 type MasterKey struct {
-	secret [32]byte
-	id     string // empty in the zero value, which is no key
+	secret *[keySize]byte // a pointer, of which fmt shows the address where it can't call String
+	id     string         // empty in the zero value, which is no key
 }
 
 // NewMasterKey returns a new random key. Keep what Secret returns.
 func NewMasterKey() MasterKey {
-	var secret [32]byte
+	var secret [keySize]byte
 	rand.Read(secret[:]) //nolint:errcheck // never fails
 	return masterKey(secret)
 }
@@ -32,24 +32,29 @@ func NewMasterKey() MasterKey {
 // does not show the text.
 func ParseMasterKey(text string) (MasterKey, error) {
 	b, err := base64.StdEncoding.DecodeString(strings.TrimSpace(text))
-	if err != nil || len(b) != 32 {
+	if err != nil || len(b) != keySize {
 		return MasterKey{}, errors.New("privacy: a master key is 32 random bytes in base64, as `openssl rand -base64 32` " +
 			"prints them; this text is not")
 	}
-	return masterKey([32]byte(b)), nil
+	return masterKey([keySize]byte(b)), nil
 }
 
 // masterKey derives the id from the secret, so that a wrong key is told from a right one by its name already.
-func masterKey(secret [32]byte) MasterKey {
+func masterKey(secret [keySize]byte) MasterKey {
 	mac := hmac.New(sha256.New, secret[:])
 	mac.Write([]byte("tidemark master key id"))
-	return MasterKey{secret: secret, id: hex.EncodeToString(mac.Sum(nil)[:idSize])}
+	return MasterKey{secret: &secret, id: hex.EncodeToString(mac.Sum(nil)[:idSize])}
 }
 
 const idSize = 8
 
-// Secret returns the key as text, for a secret manager.
-func (k MasterKey) Secret() string { return base64.StdEncoding.EncodeToString(k.secret[:]) }
+// Secret returns the key as text, for a secret manager; nothing for the zero value.
+func (k MasterKey) Secret() string {
+	if k.secret == nil {
+		return ""
+	}
+	return base64.StdEncoding.EncodeToString(k.secret[:])
+}
 
 // ID tells master keys apart: 16 hexadecimal digits that are derived from the key and don't give it away.
 func (k MasterKey) ID() string { return k.id }

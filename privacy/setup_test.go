@@ -73,11 +73,13 @@ type world struct {
 	db     *sqlx.DB // of drv; nil in memory
 	events string   // the name of their table
 	dumps  []func() string
-	keys   privacy.KeyStore
-	master privacy.MasterKey
-	reg    *serializer.Registry
-	vault  *privacy.Vault
-	store  *eventstore.Store
+	// oneConnection says that nobody can read while a transaction is open.
+	oneConnection bool
+	keys          privacy.KeyStore
+	master        privacy.MasterKey
+	reg           *serializer.Registry
+	vault         *privacy.Vault
+	store         *eventstore.Store
 }
 
 // onEach runs a test on each driver, with the keys beside the events, and on SQLite with the keys elsewhere, too.
@@ -138,6 +140,7 @@ func (w *world) openSQLite(path string) *sqlite.Store {
 	s, err := sqlite.Open(w.Context(), path, nil)
 	require.NoError(w, err)
 	w.Cleanup(func() { require.NoError(w, s.Close()) })
+	w.oneConnection = path == ":memory:"
 	w.dumps = append(w.dumps, func() string {
 		if path == ":memory:" {
 			return dumpTables(w, s.DB(), tablesOfSQLite)
