@@ -42,6 +42,13 @@ func newRegistry() *serializer.Registry {
 	return reg
 }
 
+// newTextRegistry is of a program in which deposits are something else.
+func newTextRegistry[T any]() *serializer.Registry {
+	reg := serializer.NewRegistry(nil)
+	serializer.Register[T](reg, "account.deposited")
+	return reg
+}
+
 // world is a database, a store over it, a read model of balances, and what runners said to their logger.
 type world struct {
 	wrap     func(f *faults) driver.Store
