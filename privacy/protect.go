@@ -188,13 +188,22 @@ func sealValue(r *ring, subject string, plain, fallback []byte, at binding, path
 	switch {
 	case r != nil && !r.forgotten:
 		return r.seal(plain, at, path, fallback), nil
-	case bytes.Equal(plain, fallback):
+	case same(plain, fallback):
 		return "", nil
 	case r == nil:
 		return "", fmt.Errorf("it is personal, and %w", checkSubject(subject))
 	default:
 		return "", fmt.Errorf("%w: %q", ErrForgotten, subject)
 	}
+}
+
+// same reports whether a value is the fallback, though a codec may space it in its own way.
+func same(plain, fallback []byte) bool {
+	if bytes.Equal(plain, fallback) {
+		return true
+	}
+	var a, b any
+	return json.Unmarshal(plain, &a) == nil && json.Unmarshal(fallback, &b) == nil && reflect.DeepEqual(a, b)
 }
 
 // store puts sealed JSON into the payload.
