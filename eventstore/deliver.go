@@ -75,13 +75,14 @@ func (d *decoding) all(ctx context.Context, page []driver.Record) ([]Event, erro
 	return events, nil
 }
 
-// begin makes a page ready: it reveals what is protected, leaves out what the caller does, and has others begin to decode.
+// begin makes a page ready: it leaves out what the caller does, reveals what is protected, and has others begin to decode.
 func (d *decoding) begin(ctx context.Context, page []driver.Record) (*crew, error) {
+	page = d.wanted(page)
 	if err := d.reveal(ctx, page); err != nil {
 		return nil, err
 	}
 	c := &crew{decoding: d}
-	c.divide(d.wanted(page))
+	c.divide(page)
 	c.start()
 	return c, nil
 }

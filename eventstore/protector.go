@@ -76,34 +76,23 @@ func (d *decoding) reveal(ctx context.Context, page []driver.Record) error {
 	if d.raw || d.store.opts.Protector == nil || len(page) == 0 {
 		return nil
 	}
-	records, payloads := d.protected(page)
+	payloads := make([]Payload, len(page))
+	for i := range page {
+		payloads[i] = Payload{Stream: page[i].Stream, ID: page[i].ID, Encoded: encodedEvent(&page[i].Event)}
+	}
 	if err := d.store.opts.Protector.Reveal(ctx, payloads); err != nil {
 		return fmt.Errorf("eventstore: read protected events: %w", err)
 	}
-	for i, rec := range records {
+	for i := range page {
 		if err := payloads[i].Err; err != nil {
 			if d.damaged == nil {
 				d.damaged = map[int64]error{}
 			}
-			d.damaged[rec.Position] = err
+			d.damaged[page[i].Position] = err
 		}
-		rec.ContentType, rec.Data = payloads[i].ContentType, payloads[i].Data
+		page[i].ContentType, page[i].Data = payloads[i].ContentType, payloads[i].Data
 	}
 	return nil
-}
-
-// protected returns the records of a page that the reader wants, as a Protector sees them.
-func (d *decoding) protected(page []driver.Record) ([]*driver.Record, []Payload) {
-	records, payloads := make([]*driver.Record, 0, len(page)), make([]Payload, 0, len(page))
-	for i := range page {
-		rec := &page[i]
-		if d.only != nil && !d.only(rec.Stream, rec.Position) {
-			continue
-		}
-		records = append(records, rec)
-		payloads = append(payloads, Payload{Stream: rec.Stream, ID: rec.ID, Encoded: encodedEvent(&rec.Event)})
-	}
-	return records, payloads
 }
 
 // revealRetry makes the events of a call that may be a retry comparable with those that are stored: what protects them
