@@ -13,7 +13,7 @@ import (
 type decoding struct {
 	store *Store
 	raw   bool
-	types map[string]bool // keep only these current names; nil keeps all
+	types map[string]bool // keep only these names: current ones or, with raw, stored ones; nil keeps all
 	only  func(stream StreamID, position int64) bool
 
 	damaged map[int64]error // by position: what the Protector could not reveal of the page in hand
@@ -38,6 +38,9 @@ func (d *decoder) events(out []Event, rec *driver.Record) ([]Event, error) {
 		Schema: rec.Schema, ContentType: rec.ContentType, Raw: rec.Data, Metadata: md, Tags: rec.Tags,
 		RecordedAt: rec.RecordedAt}
 	if d.raw {
+		if d.types != nil && !d.types[rec.Type] {
+			return out, nil
+		}
 		return append(out, stored), nil
 	}
 	parts, err := d.upcast(&stored)

@@ -33,3 +33,20 @@ func TestOnlyLeavesEventsOutBeforeTheyAreDecoded(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, page.Events, events)
 }
+
+func TestTheTypesOfAStreamLeaveEventsOutBeforeTheyAreDecoded(t *testing.T) {
+	drv := memory.New()
+	mustAppend(t, open(t, drv, accounts(), nil), ada, opened{"Ada"}, deposited{1}, closed{}, opened{"Ada again"})
+	reg := serializer.NewRegistry(nil)
+	serializer.Register[opened](reg, "account.opened.v2", serializer.Alias("account.opened"))
+	reader := open(t, drv, reg, nil)
+
+	events, err := collect(reader.Stream(t.Context(), ada, &eventstore.StreamOptions{Types: []string{"account.opened.v2"}}))
+	require.NoError(t, err)
+	require.Len(t, events, 2)
+	require.Equal(t, opened{"Ada again"}, events[1].Payload)
+	raw, err := collect(reader.Stream(t.Context(), ada, &eventstore.StreamOptions{Types: []string{"account.opened.v2"}, Raw: true}))
+	require.NoError(t, err)
+	require.Len(t, raw, 2)
+	require.Equal(t, "account.opened", raw[1].Type)
+}

@@ -17,6 +17,9 @@ type StreamOptions struct {
 	Limit int
 	// Backward hands out the same versions, the highest first.
 	Backward bool
+	// Types keeps only events with one of these current names; the others are not decoded, but Limit counts them. Default:
+	// all. With Raw, it keeps what is stored under these names or under names that lead to them.
+	Types []string
 	// Raw returns events as they are stored: neither upcast nor decoded, unknown ones included.
 	Raw bool
 	// Reached, if set, is called when an iteration has come to its end without an error, with the version of the last
@@ -56,11 +59,26 @@ func (s *Store) stream(ctx context.Context, stream StreamID, o *StreamOptions, y
 		return 0, err
 	}
 	w := newWalk(s, stream, o)
-	dec := decoding{store: s, raw: o.Raw}
+	dec := decoding{store: s, raw: o.Raw, types: s.namesOf(o)}
 	if more, err := dec.deliver(ctx, w, yield); err != nil || !more {
 		return -1, err
 	}
 	return w.last, nil
+}
+
+// namesOf returns the names of the events to keep, as they are stored or as they are today; nil keeps all.
+func (s *Store) namesOf(o *StreamOptions) map[string]bool {
+	switch {
+	case len(o.Types) == 0:
+		return nil
+	case !o.Raw:
+		return s.currentNames(o.Types)
+	}
+	names := map[string]bool{}
+	for _, name := range s.storedNames(o.Types) {
+		names[name] = true
+	}
+	return names
 }
 
 func (o *StreamOptions) check(stream StreamID) error {
