@@ -25,6 +25,13 @@ type broken struct {
 	loadSnapshot   func(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error)
 	saveCheckpoint func(ctx context.Context, name string, from, to int64, at time.Time) error
 	loadCheckpoint func(ctx context.Context, name string) (int64, error)
+	acquire        func(ctx context.Context, name, owner string, now, until time.Time) (driver.Lease, error)
+	saveLease      func(ctx context.Context, l driver.Lease, from int64, at time.Time) error
+	releaseLease   func(ctx context.Context, name string, token int64, at time.Time) error
+	leases         func(ctx context.Context, prefix string) ([]driver.Lease, error)
+	saveDead       func(ctx context.Context, d driver.DeadLetter) error
+	deleteDead     func(ctx context.Context, projection string, position int64) error
+	deadLetters    func(ctx context.Context, projection string, after int64, limit int) ([]driver.DeadLetter, error)
 	transact       func(ctx context.Context, fn func(ctx context.Context) error) error
 	onEnd          func(ctx context.Context, f func(committed bool))
 	migrate        func(ctx context.Context) error
@@ -33,7 +40,9 @@ type broken struct {
 func newBroken(h *toyHandle) *broken {
 	b := &broken{toyHandle: h, commit: h.Commit, readStream: h.ReadStream, readAll: h.ReadAll, watchCommits: h.Watch,
 		saveSnapshot: h.SaveSnapshot, loadSnapshot: h.LoadSnapshot, saveCheckpoint: h.SaveCheckpoint,
-		loadCheckpoint: h.LoadCheckpoint, transact: h.Transact, onEnd: h.OnEnd, migrate: h.Migrate}
+		loadCheckpoint: h.LoadCheckpoint, acquire: h.Acquire, saveLease: h.SaveLease, releaseLease: h.ReleaseLease,
+		leases: h.Leases, saveDead: h.SaveDeadLetter, deleteDead: h.DeleteDeadLetter, deadLetters: h.DeadLetters,
+		transact: h.Transact, onEnd: h.OnEnd, migrate: h.Migrate}
 	b.commitBatch = func(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
 		outcomes := make([]driver.Outcome, len(commits))
 		for i, writes := range commits {
@@ -83,6 +92,34 @@ func (b *broken) LoadCheckpoint(ctx context.Context, name string) (int64, error)
 	return b.loadCheckpoint(ctx, name)
 }
 
+func (b *broken) Acquire(ctx context.Context, name, owner string, now, until time.Time) (driver.Lease, error) {
+	return b.acquire(ctx, name, owner, now, until)
+}
+
+func (b *broken) SaveLease(ctx context.Context, l driver.Lease, from int64, at time.Time) error {
+	return b.saveLease(ctx, l, from, at)
+}
+
+func (b *broken) ReleaseLease(ctx context.Context, name string, token int64, at time.Time) error {
+	return b.releaseLease(ctx, name, token, at)
+}
+
+func (b *broken) Leases(ctx context.Context, prefix string) ([]driver.Lease, error) {
+	return b.leases(ctx, prefix)
+}
+
+func (b *broken) SaveDeadLetter(ctx context.Context, d driver.DeadLetter) error {
+	return b.saveDead(ctx, d)
+}
+
+func (b *broken) DeleteDeadLetter(ctx context.Context, projection string, position int64) error {
+	return b.deleteDead(ctx, projection, position)
+}
+
+func (b *broken) DeadLetters(ctx context.Context, projection string, after int64, limit int) ([]driver.DeadLetter, error) {
+	return b.deadLetters(ctx, projection, after, limit)
+}
+
 func (b *broken) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
 	return b.transact(ctx, fn)
 }
@@ -125,7 +162,7 @@ func (f *flaw) check(t *testing.T, c catch) {
 
 func flaws() []flaw {
 	return slices.Concat(appendFlaws(), atomicityFlaws(), retryFlaws(), roundtripFlaws(), readFlaws(), interruptFlaws(), logFlaws(), markFlaws(),
-		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws())
+		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), leaseFlaws(), deadLetterFlaws())
 }
 
 func TestBrokenDrivers(t *testing.T) {

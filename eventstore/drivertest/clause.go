@@ -45,6 +45,8 @@ const (
 	waiter       need = "driver.Waiter"
 	snapshotter  need = "driver.Snapshotter"
 	checkpointer need = "driver.Checkpointer"
+	leaser       need = "driver.Leaser"
+	deadLetterer need = "driver.DeadLetterer"
 	transactor   need = "driver.Transactor"
 	migrator     need = "driver.Migrator"
 	reopen       need = "Database.Reopen"
@@ -65,6 +67,10 @@ func (n need) metBy(db *Database) (ok bool) {
 		_, ok = db.Store.(driver.Snapshotter)
 	case checkpointer:
 		_, ok = db.Store.(driver.Checkpointer)
+	case leaser:
+		_, ok = db.Store.(driver.Leaser)
+	case deadLetterer:
+		_, ok = db.Store.(driver.DeadLetterer)
 	case transactor:
 		_, ok = db.Store.(driver.Transactor)
 	case migrator:

@@ -60,19 +60,23 @@ func (h *toyHandle) LoadSnapshot(ctx context.Context, stream driver.StreamID) (d
 	return s, ok && err == nil, err
 }
 
-func (h *toyHandle) SaveCheckpoint(ctx context.Context, name string, from, to int64, _ time.Time) error {
-	return h.keep(ctx, "checkpoint", fmt.Sprintf("checkpoint %q", name), func(now any) (any, error) {
-		if position, _ := now.(int64); position != from {
+func (h *toyHandle) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
+	return h.keep(ctx, "checkpoint", checkpointKey(name), func(now any) (any, error) {
+		l, _ := now.(driver.Lease)
+		if l.Position != from {
 			return nil, driver.ErrCheckpointMoved
 		}
-		return to, nil
+		l.Name, l.Position, l.UpdatedAt = name, to, at
+		return l, nil
 	})
 }
 
+func checkpointKey(name string) string { return fmt.Sprintf("checkpoint %q", name) }
+
 func (h *toyHandle) LoadCheckpoint(ctx context.Context, name string) (int64, error) {
-	v, err := h.recall(ctx, fmt.Sprintf("checkpoint %q", name))
-	position, _ := v.(int64)
-	return position, err
+	v, err := h.recall(ctx, checkpointKey(name))
+	l, _ := v.(driver.Lease)
+	return l.Position, err
 }
 
 // toyWatcher is a Watch under way.

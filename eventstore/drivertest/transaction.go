@@ -15,6 +15,7 @@ func transactionClauses() []clause {
 func t1() clause {
 	needs := []need{transactor}
 	state := []need{transactor, snapshotter, checkpointer}
+	owned := []need{transactor, leaser, deadLetterer}
 	return clause{id: "T1", text: "Inside sqltx.In(ctx, db, fn) appends, snapshots, checkpoints and the caller's own SQL commit " +
 		"together or not at all, on SQLite and Postgres alike.",
 		cases: []testCase{
@@ -22,6 +23,9 @@ func t1() clause {
 			{name: "appends are rolled back together", needs: needs, run: appendsRollBackTogether},
 			{name: "snapshots and checkpoints commit with the appends", needs: state, run: stateCommits},
 			{name: "snapshots and checkpoints are rolled back with the appends", needs: state, run: stateRollsBack},
+			{name: "leases and dead letters commit with the appends", needs: owned, run: leasesCommit},
+			{name: "leases and dead letters are rolled back with the appends", needs: owned, run: leasesRollBack},
+			{name: "a release is rolled back with its transaction", needs: []need{transactor, leaser}, run: releaseRollsBack},
 			{name: "an error is returned as it is, and a panic passes", needs: needs, run: errorsPass},
 			{name: "a transaction inside another joins it", needs: needs, run: innerJoins},
 			{name: "a transaction sees its own writes", needs: needs, run: seesItsOwn},
