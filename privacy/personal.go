@@ -59,9 +59,7 @@ func methodsOf[T any](value any) T {
 	if has, ok := value.(T); ok {
 		return has
 	}
-	pointer := reflect.New(reflect.TypeOf(value))
-	pointer.Elem().Set(reflect.ValueOf(value))
-	return pointer.Interface().(T)
+	return pointerTo(value).(T)
 }
 
 // bindingOf returns what everything that is sealed in a payload is bound to: all that is known of it before it is

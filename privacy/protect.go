@@ -103,18 +103,37 @@ func (v *Vault) examine(p *eventstore.Payload) (*sealing, error) {
 // examineWhole asks the value whose it is, and what is left of it.
 func (v *Vault) examineWhole(s *sealing) (err error) {
 	defer catch(&err)
-	p := s.payload
-	personal := methodsOf[Personal](p.Value)
-	redacted, err := v.reg.Encode(personal.Redacted())
-	if err != nil {
-		return fmt.Errorf("what Redacted returned: %w", err)
+	personal := methodsOf[Personal](s.payload.Value)
+	s.subject = personal.PrivacySubject()
+	s.fallback, err = v.encodeLike(s.payload, personal.Redacted())
+	return err
+}
+
+// encodeLike encodes what Redacted returned as the payload is encoded: it may be smaller, and so written by another codec
+// than the payload was.
+func (v *Vault) encodeLike(p *eventstore.Payload, redacted any) ([]byte, error) {
+	if want, got := reflect.TypeOf(p.Value), reflect.TypeOf(redacted); got != want {
+		return nil, fmt.Errorf("Redacted returned a %v: return a %v", got, want)
 	}
-	if redacted.Type != p.Type || redacted.Schema != p.Schema || redacted.ContentType != p.ContentType {
-		return fmt.Errorf("Redacted returned a %s v%d in %s: return a value of the same type", redacted.Type, redacted.Schema,
-			redacted.ContentType)
+	enc, err := v.reg.Encode(redacted)
+	if err != nil || enc.ContentType == p.ContentType {
+		return enc.Data, err
 	}
-	s.subject, s.fallback = personal.PrivacySubject(), redacted.Data
-	return nil
+	codec, ok := v.reg.Codec(p.ContentType)
+	if !ok {
+		return nil, fmt.Errorf("no codec for content type %q; add it to serializer.Options.Codecs", p.ContentType)
+	}
+	return codec.Marshal(pointerTo(redacted))
+}
+
+// pointerTo returns what a codec is given for a value.
+func pointerTo(value any) any {
+	if reflect.TypeOf(value).Kind() == reflect.Pointer {
+		return value
+	}
+	pointer := reflect.New(reflect.TypeOf(value))
+	pointer.Elem().Set(reflect.ValueOf(value))
+	return pointer.Interface()
 }
 
 func subjectBy(value any) (subject string, err error) {
