@@ -34,8 +34,8 @@ func TestDocumentation(t *testing.T) {
 		require.Contains(t, page, drivertest.Compare(t.Context(), 4, openReference, f.open).Error())
 	})
 	t.Run("every capability and every hook is named", func(t *testing.T) {
-		for _, name := range []string{"BatchCommitter", "Waiter", "Snapshotter", "Checkpointer", "Transactor", "Migrator", "Reopen",
-			"Restore", "OneWriter", "OneConnection", "Damage", "Disconnect", "Remove"} {
+		for _, name := range []string{"BatchCommitter", "Waiter", "Snapshotter", "Checkpointer", "Leaser", "DeadLetterer", "Transactor",
+			"Migrator", "Reopen", "Restore", "OneWriter", "OneConnection", "Damage", "Disconnect", "Remove"} {
 			require.Contains(t, page, "`"+name+"`")
 		}
 	})
