@@ -16,9 +16,9 @@ import (
 // Acquire never waits for such a transaction. It skips a row that is locked, and before it inserts one it tries a lock
 // that is keyed by the oid of the table and a hash of the name, since an insert beside another one would wait.
 //
-// A process that is frozen in the midst of a transaction would hold the lease beyond its time. So both statements that
-// hold it for the rest of a transaction set idle_in_transaction_session_timeout, until the transaction's end, to the
-// lease's time, unless it is shorter already: then the server ends the session.
+// A process that is frozen in the midst of a transaction would hold the lease beyond its time. So Acquire and SaveLease
+// set idle_in_transaction_session_timeout, until the transaction's end, to the lease's time, unless it is shorter
+// already: after that the server ends the session.
 const (
 	leaseColumns = `c.subscription_name, c.position, c.token, c.owner, c.leased_until, c.state, c.updated_at`
 
@@ -45,10 +45,15 @@ WHERE pg_try_advisory_xact_lock(` + leaseKey + `)
 ON CONFLICT DO NOTHING
 RETURNING ` + leaseColumns + `, ` + limitIdle
 
-	saveLease = `UPDATE {schema}.subscription_checkpoints
-SET position = $6::bigint, leased_until = $4::timestamptz, state = $7::json, updated_at = $3::timestamptz
-WHERE subscription_name = $1::text AND owner = $2::text AND token = $8::bigint AND position = $9::bigint
-RETURNING ` + limitIdle
+	// One row comes back in any case, so that the limit is set even for one who waited for a row's lock in vain: he may
+	// keep it until his transaction ends.
+	saveLease = `WITH saved AS (
+	UPDATE {schema}.subscription_checkpoints
+	SET position = $6::bigint, leased_until = $4::timestamptz, state = $7::json, updated_at = $3::timestamptz
+	WHERE subscription_name = $1::text AND owner = $2::text AND token = $8::bigint AND position = $9::bigint
+	RETURNING true
+)
+SELECT count(*) = 1, ` + limitIdle + ` FROM saved`
 
 	// Outside of a transaction the setting ends with the statement.
 	limitIdle = `set_config('idle_in_transaction_session_timeout', least($5::bigint, nullif(
@@ -124,7 +129,8 @@ func (c conn) saveLease(ctx context.Context, l driver.Lease, from int64, at time
 	if l.State != nil {
 		state = text(l.State)
 	}
-	saved, err := c.row(ctx, c.store.sql.saveLease, []any{new(string)}, l.Name, l.Owner, timestamp(at), timestamp(l.Until),
+	var saved bool
+	_, err := c.row(ctx, c.store.sql.saveLease, []any{&saved, new(string)}, l.Name, l.Owner, timestamp(at), timestamp(l.Until),
 		idleLimit(l.Until.Sub(at)), l.Position, state, l.Token, from)
 	if err != nil || saved {
 		return err
