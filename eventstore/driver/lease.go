@@ -25,7 +25,7 @@ type Leaser interface {
 	// has acquired, saved, released or moved the lease and has not ended. Where the database has one writer, Acquire
 	// waits for such a transaction like everything that writes, and then knows.
 	Acquire(ctx context.Context, name, owner string, now, until time.Time) (Lease, error)
-	// SaveLease stores Position, Until and State of l. It fails with ErrLeaseLost unless l.Owner owns the lease and
+	// SaveLease stores Position, State and Until, which is later than at, of l. It fails with ErrLeaseLost unless l.Owner owns the lease and
 	// l.Token is the current token, no matter whether its time is over, and otherwise with ErrCheckpointMoved unless the
 	// stored position is from; then it changes nothing. It waits for another transaction that has changed the lease.
 	//

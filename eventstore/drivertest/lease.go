@@ -73,7 +73,9 @@ func (p *probe) denied(err error, stored driver.Lease, format string, args ...an
 	p.ok(compareLease(stored, held.Lease), "%s: lease of the *driver.HeldError", fmt.Sprintf(format, args...))
 }
 
+// saveLease saves a lease for another leaseTime.
 func (h *handle) saveLease(ctx context.Context, l driver.Lease, from int64, at time.Time) error {
+	l.Until = at.Add(leaseTime)
 	return retryRace(ctx, func() error { return h.drv.(driver.Leaser).SaveLease(ctx, l, from, at) })
 }
 
