@@ -34,11 +34,7 @@ func RunModel(t *testing.T, a, b Opener) {
 }
 
 func seeds(t *testing.T) []uint64 {
-	if text := os.Getenv(seedVariable); text != "" {
-		seed, err := strconv.ParseUint(text, 10, 64)
-		if err != nil {
-			t.Fatalf("%s: %v", seedVariable, err)
-		}
+	if seed, ok := seedOf(t); ok {
 		return []uint64{seed}
 	}
 	list := make([]uint64, histories)
@@ -46,6 +42,19 @@ func seeds(t *testing.T) []uint64 {
 		list[i] = rand.Uint64()
 	}
 	return list
+}
+
+// seedOf returns the seed that the environment asks for.
+func seedOf(t *testing.T) (seed uint64, ok bool) {
+	text := os.Getenv(seedVariable)
+	if text == "" {
+		return 0, false
+	}
+	seed, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		t.Fatalf("%s: %v", seedVariable, err)
+	}
+	return seed, true
 }
 
 // Compare sends the random history of a seed through two drivers: appends of every expectation, retries, conflicts,

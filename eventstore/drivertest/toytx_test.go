@@ -19,6 +19,7 @@ type toyTx struct {
 	pending   []driver.Record
 	state     map[string]any
 	locks     []string
+	waits     string // for a lock
 	onEnd     []func(committed bool)
 	ended     bool
 	committed bool
@@ -100,7 +101,7 @@ func (h *toyHandle) run(ctx context.Context, explicit bool, f func(tx *toyTx) er
 }
 
 // lock waits until no other open transaction has one of these locks. Taking them in order keeps commits from waiting for
-// each other in a circle.
+// each other in a circle; a transaction that would close one has lost a race.
 func (tx *toyTx) lock(ctx context.Context, names ...string) error {
 	slices.Sort(names)
 	db := tx.h.db
@@ -112,9 +113,13 @@ func (tx *toyTx) lock(ctx context.Context, names ...string) error {
 				db.locks[name] = tx
 				tx.locks = append(tx.locks, name)
 			}
+			stuck := tx.closesCircle(name)
 			db.mu.Unlock()
 			if owner == nil || owner == tx {
 				break
+			}
+			if stuck {
+				return fmt.Errorf("toy: deadlock: %w", driver.ErrRace)
 			}
 			select {
 			case <-unlocked:
@@ -124,6 +129,22 @@ func (tx *toyTx) lock(ctx context.Context, names ...string) error {
 		}
 	}
 	return nil
+}
+
+// closesCircle notes what the transaction waits for, if anybody has it, and reports whether they wait for the transaction.
+func (tx *toyTx) closesCircle(name string) bool {
+	tx.waits = ""
+	owner := tx.h.db.locks[name]
+	if owner == tx {
+		return false
+	}
+	for next := owner; next != nil && next.waits != ""; {
+		if next = tx.h.db.locks[next.waits]; next == tx {
+			return true
+		}
+	}
+	tx.waits = name
+	return false
 }
 
 func (tx *toyTx) end(commit bool) {

@@ -101,6 +101,17 @@ func TestTheCoreDependsOnTheStandardLibraryAndUUIDAlone(t *testing.T) {
 	}
 }
 
+// What only a test kit needs must not reach those who store events.
+func TestOnlyTheTestKitDependsOnTheHistoryChecker(t *testing.T) {
+	const checker = "github.com/anishathalye/porcupine"
+	for _, p := range list(t, module+"/...") {
+		if p.ImportPath != module+"/eventstore/drivertest" {
+			require.NotContains(t, p.Imports, checker, p.ImportPath)
+			require.NotContains(t, p.Imports, module+"/eventstore/drivertest", p.ImportPath)
+		}
+	}
+}
+
 func TestEveryPackageHasAComment(t *testing.T) {
 	for _, p := range list(t, module+"/...") {
 		require.NotEmpty(t, p.Doc, p.ImportPath)

@@ -1,0 +1,138 @@
+package drivertest
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/google/uuid"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
+)
+
+// truth is what the log holds in the end. Every answer that a client was given has to agree with it.
+type truth struct {
+	log     []*fact
+	streams map[eventstore.StreamID][]*fact // the one of version v stands at v-1
+	ids     map[uuid.UUID]*fact
+}
+
+// fact is a stored event.
+type fact struct {
+	entry
+	appendSize int
+	data       []byte
+}
+
+// place is where a batch is stored.
+type place struct{ first, last *fact }
+
+// readTruth reads the log, and through each handle, as one more client, every stream and the log again.
+func (r *round) readTruth(ctx context.Context) error {
+	log := newFollower()
+	log.q.After = r.start
+	drv := r.live()[0].drv
+	if err := again(ctx, func() error { return log.toHead(ctx, drv) }); err != nil {
+		return fmt.Errorf("read the log at the end of round %d: %w", r.number, err)
+	}
+	r.truth = &truth{streams: make(map[eventstore.StreamID][]*fact), ids: make(map[uuid.UUID]*fact)}
+	for i := range log.records {
+		if err := r.truth.add(r.contents, &log.records[i]); err != nil {
+			return err
+		}
+	}
+	for i, store := range r.stores {
+		r.readBack(ctx, store, fmt.Sprintf("afterwards, handle %d", i+1))
+	}
+	return nil
+}
+
+func (t *truth) add(c contents, rec *driver.Record) error {
+	e := eventstore.Event{Position: rec.Position, Version: rec.Version, Stream: rec.Stream, ID: rec.ID, Type: rec.Type,
+		Schema: rec.Schema, ContentType: rec.ContentType, Raw: rec.Data, Tags: rec.Tags, RecordedAt: rec.RecordedAt}
+	if len(rec.Metadata) > 0 {
+		if err := json.Unmarshal(rec.Metadata, &e.Metadata); err != nil {
+			return fmt.Errorf("metadata of position %d: %w", rec.Position, err)
+		}
+	}
+	f := &fact{entry: c.entry(&e), appendSize: rec.AppendSize, data: rec.Data}
+	if twin := t.ids[f.id]; twin != nil {
+		return violation(once, fmt.Sprintf("event %s stands at position %d and at position %d", f.id, twin.position, f.position))
+	}
+	stream := append(t.streams[f.stream], f)
+	if f.version != int64(len(stream)) {
+		return violation(contiguous, fmt.Sprintf("position %d holds version %d of %q, after version %d", f.position, f.version,
+			f.stream, len(stream)-1))
+	}
+	t.log, t.streams[f.stream], t.ids[f.id] = append(t.log, f), stream, f
+	return nil
+}
+
+func (r *round) readBack(ctx context.Context, store *eventstore.Store, name string) {
+	c := &client{round: r, name: name, store: store}
+	for _, stream := range r.known.streams {
+		c.readAs(ctx, &readCall{span: span{by: name}, stream: stream})
+	}
+	for next := r.start; ctx.Err() == nil && r.broken() == nil; {
+		call := &pageCall{span: span{by: name}, after: next}
+		if r.readPage(ctx, store, call) != nil {
+			pauseFor(ctx, outage)
+			continue
+		}
+		if next = call.next; call.next >= call.head {
+			return
+		}
+	}
+}
+
+// last is the position of the last event that a reader selects.
+func (t *truth) last(opts eventstore.ReadOptions) int64 {
+	for i := len(t.log) - 1; i >= 0; i-- {
+		if selects(&opts, &t.log[i].entry) {
+			return t.log[i].position
+		}
+	}
+	return 0
+}
+
+func selects(o *eventstore.ReadOptions, e *entry) bool {
+	return (len(o.Types) == 0 || o.Types[0] == e.typ) && (len(o.StreamTypes) == 0 || o.StreamTypes[0] == e.stream.Type)
+}
+
+// at returns an event of a stream, nil if there is none at this version.
+func (t *truth) at(stream eventstore.StreamID, version int64) *fact {
+	if all := t.streams[stream]; version >= 1 && version <= int64(len(all)) {
+		return all[version-1]
+	}
+	return nil
+}
+
+// placeOf finds a batch: all of it, as one append, and nothing else.
+func (t *truth) placeOf(b *batch) (place, bool) {
+	if len(b.events) == 0 {
+		return place{}, false
+	}
+	first := t.ids[b.events[0].ID]
+	if first == nil || first.stream != b.stream || first.appendSize != len(b.events) {
+		return place{}, false
+	}
+	found := place{first: first}
+	for i := range b.events {
+		f := t.at(b.stream, first.version+int64(i))
+		if f == nil || f.id != b.events[i].ID || !bytes.Equal(f.data, dataOf(&b.events[i])) {
+			return place{}, false
+		}
+		found.last = f
+	}
+	return found, true
+}
+
+func dataOf(e *eventstore.NewEvent) []byte {
+	data, err := json.Marshal(e.Payload)
+	if err != nil {
+		panic(err) // a struct of a number and a text
+	}
+	return data
+}
