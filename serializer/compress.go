@@ -27,10 +27,10 @@ type Compressor interface {
 	// Compress returns plain in its format. The same bytes give the same result as long as the program runs. The result
 	// is the caller's; plain is neither kept nor changed.
 	Compress(plain []byte) ([]byte, error)
-	// Decompress returns what was compressed. It fails on bytes that are not of its format, that are cut off or that come
-	// after the end. A result of more than maxSize bytes is ErrTooLarge, found out without making much more than those.
-	// data is neither kept nor changed.
-	Decompress(data []byte, maxSize int) ([]byte, error)
+	// Decompress returns what was compressed. It fails on bytes that are not wholly of its format or that are cut off. A
+	// result of more than MaxSize bytes is ErrTooLarge, found out without making much more than those. data is neither
+	// kept nor changed.
+	Decompress(data []byte) ([]byte, error)
 }
 
 // ErrTooLarge is wrapped by the error for a payload that exceeds CompressOptions.MaxSize.
@@ -42,36 +42,30 @@ var ErrTooLarge = errors.New("payload too large")
 //
 // Both content types are read, so that MinSize and Level can change, and c can be replaced by Compressed(c) and back, as
 // long as the codec is still known to the registry, if only by Options.Codecs.
-func Compressed(c Codec, opts *CompressOptions) Codec {
-	opts = cmp.Or(opts, &CompressOptions{})
-	by, err := newGzip(opts.Level)
-	if err != nil {
-		return &compressed{mistake: err}
-	}
-	return CompressedBy(c, by, opts)
-}
+func Compressed(c Codec, opts *CompressOptions) Codec { return CompressedBy(c, newGzip, opts) }
 
-// CompressedBy is Compressed with another algorithm. Level is none of its business.
-func CompressedBy(c Codec, by Compressor, opts *CompressOptions) Codec {
-	opts = cmp.Or(opts, &CompressOptions{})
-	m := &compressed{by: by, minSize: cmp.Or(opts.MinSize, 1024), maxSize: cmp.Or(opts.MaxSize, 64<<20)}
-	switch {
-	case by == nil:
-		m.mistake = errors.New("the compressor is nil")
-	case m.minSize < 0 || m.maxSize < 0 || m.maxSize > 1<<30:
-		m.mistake = fmt.Errorf("CompressOptions: MinSize %d or MaxSize %d is below 0 or above 1 GiB", m.minSize, m.maxSize)
-	default:
-		m.plain, m.mistake = simpleFormat(c)
+// CompressedBy is Compressed with another algorithm. It is given the options, with the defaults filled in except for
+// Level, and returns an error for a level that it does not have.
+func CompressedBy(c Codec, algorithm func(CompressOptions) (Compressor, error), opts *CompressOptions) Codec {
+	o := *cmp.Or(opts, &CompressOptions{})
+	o.MinSize, o.MaxSize = cmp.Or(o.MinSize, 1024), cmp.Or(o.MaxSize, 64<<20)
+	m := &compressed{opts: o}
+	if o.MinSize < 0 || o.MaxSize < 0 || o.MaxSize > 1<<30 {
+		m.mistake = fmt.Errorf("CompressOptions: MinSize %d or MaxSize %d is below 0 or above 1 GiB", o.MinSize, o.MaxSize)
+		return m
+	}
+	if m.plain, m.mistake = simpleFormat(c); m.mistake == nil {
+		m.by, m.mistake = algorithm(o)
 	}
 	return m
 }
 
 // compressed is a codec that compresses what another one writes.
 type compressed struct {
-	plain            format
-	by               Compressor
-	minSize, maxSize int
-	mistake          error // in its making
+	opts    CompressOptions
+	plain   format
+	by      Compressor
+	mistake error // in its making
 }
 
 // check has the registry report the mistake.
@@ -105,7 +99,7 @@ func (m *compressed) Marshal(v any) ([]byte, error) {
 // MarshalChosen implements Chooser.
 func (m *compressed) MarshalChosen(v any) (data []byte, contentType string, err error) {
 	plain, err := m.marshalPlain(v)
-	if err != nil || len(plain) < m.minSize {
+	if err != nil || len(plain) < m.opts.MinSize {
 		return plain, m.plain.contentType, err
 	}
 	data, err = m.by.Compress(plain)
@@ -120,8 +114,8 @@ func (m *compressed) marshalPlain(v any) ([]byte, error) {
 		return nil, err
 	}
 	plain, err := m.plain.codec.Marshal(v)
-	if err == nil && len(plain) > m.maxSize {
-		err = fmt.Errorf("%w: it has %d bytes; CompressOptions.MaxSize is %d", ErrTooLarge, len(plain), m.maxSize)
+	if err == nil && len(plain) > m.opts.MaxSize {
+		err = fmt.Errorf("%w: it has %d bytes; CompressOptions.MaxSize is %d", ErrTooLarge, len(plain), m.opts.MaxSize)
 	}
 	return plain, err
 }
@@ -131,7 +125,7 @@ func (m *compressed) Unmarshal(data []byte, v any) error {
 	if err := m.check(); err != nil {
 		return err
 	}
-	plain, err := m.by.Decompress(data, m.maxSize)
+	plain, err := m.by.Decompress(data)
 	if err != nil {
 		return m.decompressError(err)
 	}
@@ -140,7 +134,7 @@ func (m *compressed) Unmarshal(data []byte, v any) error {
 
 func (m *compressed) decompressError(err error) error {
 	if errors.Is(err, ErrTooLarge) {
-		return fmt.Errorf("decompress: %w: it would have more bytes than CompressOptions.MaxSize, which is %d", err, m.maxSize)
+		return fmt.Errorf("decompress: %w: it would have more bytes than CompressOptions.MaxSize, which is %d", err, m.opts.MaxSize)
 	}
 	return fmt.Errorf("decompress: %w", err)
 }

@@ -210,8 +210,7 @@ func bomb(t *testing.T, n int) []byte {
 
 func TestMistakesInACompressedCodec(t *testing.T) {
 	for name, c := range map[string]serializer.Codec{
-		"compressed codec: the codec is nil":      serializer.Compressed(nil, nil),
-		"compressed codec: the compressor is nil": serializer.CompressedBy(serializer.JSON(), nil, nil),
+		"compressed codec: the codec is nil": serializer.Compressed(nil, nil),
 		"compressed codec: CompressOptions.Level is 10; gzip has levels 1 to 9, and 0 means its default": serializer.
 			Compressed(serializer.JSON(), &serializer.CompressOptions{Level: 10}),
 		"compressed codec: CompressOptions: MinSize -1 or MaxSize 67108864 is below 0 or above 1 GiB": serializer.

@@ -12,16 +12,17 @@ import (
 
 // gzipped is the compressor of Compressed. Its writers take some 800 KB each, so they are used again.
 type gzipped struct {
+	maxSize int
 	writers sync.Pool // of *gzip.Writer
 	readers sync.Pool // of *gzip.Reader
 }
 
-func newGzip(level int) (*gzipped, error) {
-	if level < 0 || level > gzip.BestCompression {
-		return nil, fmt.Errorf("CompressOptions.Level is %d; gzip has levels 1 to 9, and 0 means its default", level)
+func newGzip(o CompressOptions) (Compressor, error) {
+	if o.Level < 0 || o.Level > gzip.BestCompression {
+		return nil, fmt.Errorf("CompressOptions.Level is %d; gzip has levels 1 to 9, and 0 means its default", o.Level)
 	}
-	level = cmp.Or(level, gzip.DefaultCompression)
-	g := &gzipped{}
+	level := cmp.Or(o.Level, gzip.DefaultCompression)
+	g := &gzipped{maxSize: o.MaxSize}
 	g.writers.New = func() any {
 		w, _ := gzip.NewWriterLevel(nil, level) // fails for levels that do not exist only
 		return w
@@ -46,7 +47,7 @@ func (g *gzipped) Compress(plain []byte) ([]byte, error) {
 }
 
 // Decompress implements Compressor.
-func (g *gzipped) Decompress(data []byte, maxSize int) ([]byte, error) {
+func (g *gzipped) Decompress(data []byte) ([]byte, error) {
 	r := g.readers.Get().(*gzip.Reader)
 	defer g.readers.Put(r)
 	rest := bytes.NewReader(data)
@@ -55,12 +56,12 @@ func (g *gzipped) Decompress(data []byte, maxSize int) ([]byte, error) {
 	}
 	r.Multistream(false)
 	var b bytes.Buffer
-	b.Grow(min(4*len(data), maxSize) + bytes.MinRead)
-	_, err := b.ReadFrom(io.LimitReader(r, int64(maxSize)+1))
+	b.Grow(min(4*len(data), g.maxSize) + bytes.MinRead)
+	_, err := b.ReadFrom(io.LimitReader(r, int64(g.maxSize)+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case b.Len() > maxSize:
+	case b.Len() > g.maxSize:
 		return nil, ErrTooLarge
 	case rest.Len() > 0:
 		return nil, fmt.Errorf("%d bytes come after its end", rest.Len())
