@@ -118,20 +118,30 @@ func newBatch(commits [][]driver.Write) batch {
 	return b
 }
 
-// store runs the statement and fills in the outcomes of what it stored.
-func (b *batch) store(ctx context.Context, s *Store, outcomes []driver.Outcome) error {
-	owner := make(map[uuid.UUID]int)
+// statement returns what stores a batch, and its parameters.
+func (b *batch) statement(s *statements) (*statement, []any) {
+	if b.isSmall() {
+		return s.appendSmall[len(b.writes)], b.smallArgs()
+	}
 	var sizes array
 	for i := range b.writes {
 		sizes.integer(int64(len(b.writes[i].Events)))
+	}
+	return s.appendBatch, append(appendManyArgs(b.writes, guardsFor(b.writes, false).shared), sizes.String())
+}
+
+// store runs the statement and fills in the outcomes of what it stored.
+func (b *batch) store(ctx context.Context, s *Store, outcomes []driver.Outcome) error {
+	owner := make(map[uuid.UUID]int)
+	for i := range b.writes {
 		for j := range b.writes[i].Events {
 			owner[b.writes[i].Events[j].ID] = b.commit[i]
 		}
 	}
-	args := append(appendManyArgs(b.writes, guardsFor(b.writes, false).shared), sizes.String())
+	statement, args := b.statement(s.sql)
 	receipts := make([]driver.Receipt, len(outcomes))
 	c := conn{store: s}
-	err := c.each(ctx, s.sql.appendBatch, func(rows *sql.Rows) error {
+	err := c.each(ctx, statement, func(rows *sql.Rows) error {
 		var id uuid.UUID
 		var r driver.Receipt
 		err := rows.Scan(&id, &r.Version, &r.Position)

@@ -43,7 +43,7 @@ func newSlowed(t *testing.T, step, slowStep string) *slowed {
 		return s
 	}
 	s := &slowed{T: t, slow: open(), usual: open()}
-	for _, st := range []*statement{s.slow.sql.appendOne, s.slow.sql.appendMany, s.slow.sql.appendBatch} {
+	for _, st := range []*statement{s.slow.sql.appendOne, s.slow.sql.appendMany, s.slow.sql.appendBatch, s.slow.sql.appendSmall[2]} {
 		require.Equal(t, 1, strings.Count(st.text, step), "the step to slow down, in\n%s", st.text)
 		st.text = strings.Replace(st.text, step, slowStep, 1)
 	}
@@ -71,11 +71,17 @@ func (s *slowed) count(query string) (n int) {
 // append appends in a goroutine, and returns when it has come to the slow step.
 func (s *slowed) append(w driver.Write) <-chan error {
 	s.Helper()
-	done := make(chan error, 1)
-	go func() {
+	return s.stopped(func() error {
 		_, err := s.slow.Commit(s.Context(), []driver.Write{w})
-		done <- err
-	}()
+		return err
+	})
+}
+
+// stopped runs commit in a goroutine, and returns when it has come to the slow step.
+func (s *slowed) stopped(commit func() error) <-chan error {
+	s.Helper()
+	done := make(chan error, 1)
+	go func() { done <- commit() }()
 	require.Eventually(s, func() bool {
 		return s.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 42`) == 1
 	}, time.Minute, time.Millisecond)
@@ -131,6 +137,33 @@ func TestTheOrderOfAnAppend(t *testing.T) {
 			require.Equal(t, 1, s.count(`SELECT last_value FROM tidemark.events_position_seq`), "no position is taken")
 			s.goOn(done)
 			require.Len(t, s.log(), 1+n)
+		})
+	}
+}
+
+func TestTheOrderOfASmallBatch(t *testing.T) {
+	for _, step := range []struct{ at, slow string }{
+		{"nextval(", "public.slow_nextval("},
+		{"SELECT e.version FROM", "SELECT public.slowly(e.version) FROM"},
+	} {
+		t.Run("the locks are held before "+step.at, func(t *testing.T) {
+			s := newSlowed(t, step.at, step.slow)
+			_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
+			require.NoError(t, err)
+			var outcomes []driver.Outcome
+			late := s.stopped(func() (err error) {
+				outcomes, err = s.slow.CommitBatch(t.Context(), [][]driver.Write{{some("a", 1, 1)}, {some("b", driver.NoStream, 1)}})
+				return err
+			})
+			require.Equal(t, 1, s.count(heldMarks))
+			require.Equal(t, 2, s.count(heldStreams))
+			_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
+			require.NoError(t, err)
+			require.Len(t, s.log(), 1, "the early ones are behind the late ones' bound")
+			s.goOn(late)
+			require.Len(t, s.log(), 5)
+			require.Equal(t, int64(2), outcomes[0].Receipts[0].Version)
+			require.Equal(t, int64(1), outcomes[1].Receipts[0].Version)
 		})
 	}
 }

@@ -15,6 +15,7 @@ import (
 type statements struct {
 	appendOne, appendMany          *statement
 	appendBatch                    *statement
+	appendSmall                    [maxSmall + 1]*statement // by the number of events, from 2 on
 	appendOneInTx, appendManyInTx  *statement
 	lockStreams                    *statement
 	versions, byID                 *statement
@@ -44,6 +45,9 @@ func newStatements(schema string) *statements {
 	s.appendOne = fill(locked(appendOne, takeLock, guardOne))
 	s.appendMany = fill(locked(appendMany, takeLock, guardMany))
 	s.appendBatch = fill(locked(appendBatch, takeLock, guardMany))
+	for n := 2; n <= maxSmall; n++ {
+		s.appendSmall[n] = fill(smallStatement(n))
+	}
 	s.appendOneInTx = fill(locked(appendOne, takeLockOnce, guardOne))
 	s.appendManyInTx = fill(locked(appendMany, takeLockOnce, guardMany))
 	s.lockStreams = fill(lockStreams)
