@@ -13,9 +13,10 @@ import (
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
 )
 
-// balances is a read model. add is no set: an event that is applied twice shows.
+// balances is a read model. add is no set: an event that is applied twice shows. mix shows the order as well.
 type balances interface {
 	add(ctx context.Context, account string, cents int) error
+	mix(ctx context.Context, account string, version int64) error
 	all(t *testing.T) map[string]int
 }
 
@@ -32,6 +33,16 @@ func (b *mapBalances) add(_ context.Context, account string, cents int) error {
 	return nil
 }
 
+func (b *mapBalances) mix(_ context.Context, account string, version int64) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cents[account] = mixed(b.cents[account], version)
+	return nil
+}
+
+// mixed returns another number for every order of the same versions, in all likelihood.
+func mixed(before int, version int64) int { return (before*31 + int(version)) % 1000000007 }
+
 func (b *mapBalances) all(*testing.T) map[string]int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -42,12 +53,21 @@ func (b *mapBalances) all(*testing.T) map[string]int {
 type tableBalances struct{ db *sqlx.DB }
 
 func (b tableBalances) add(ctx context.Context, account string, cents int) error {
+	return b.exec(ctx, `INSERT INTO balance VALUES ($1, $2)
+ON CONFLICT (account) DO UPDATE SET cents = balance.cents + $2`, account, cents)
+}
+
+func (b tableBalances) mix(ctx context.Context, account string, version int64) error {
+	return b.exec(ctx, `INSERT INTO balance VALUES ($1, $2)
+ON CONFLICT (account) DO UPDATE SET cents = (balance.cents * 31 + $2) % 1000000007`, account, version)
+}
+
+func (tableBalances) exec(ctx context.Context, statement string, args ...any) error {
 	tx, ok := sqltx.From(ctx)
 	if !ok {
 		return errors.New("the handler's context carries no transaction")
 	}
-	_, err := tx.ExecContext(ctx, `INSERT INTO balance VALUES ($1, $2)
-ON CONFLICT (account) DO UPDATE SET cents = balance.cents + $2`, account, cents)
+	_, err := tx.ExecContext(ctx, statement, args...)
 	return err
 }
 

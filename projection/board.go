@@ -94,6 +94,12 @@ func (b *board) resumed() int {
 	return b.control.Resumed
 }
 
+func (b *board) requests() []request {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.control.Requests
+}
+
 // reached reports whether every partition has handled a position, as far as this runner knows; local, whether it knows
 // all there is to know, because it runs all of them. changed is closed when there is news.
 func (b *board) reached(position int64) (yes, local bool, changed <-chan struct{}) {
@@ -174,6 +180,9 @@ func (g gauge) failed(err error) {
 	g.change(func(r *reading) { r.State, r.LastError, r.LastErrorAt = StateRetrying, err, time.Now() })
 }
 
+// parked takes note of how many streams are parked.
+func (g gauge) parked(streams int) { g.change(func(r *reading) { r.Parked = streams }) }
+
 // stopped takes note of why the partition was given up.
 func (g gauge) stopped(reason error) {
 	g.change(func(r *reading) {
@@ -191,7 +200,7 @@ func (g gauge) note() (n note) {
 	g.board.mu.Lock()
 	defer g.board.mu.Unlock()
 	r := g.board.readings[g.row]
-	n.State, n.Rate = r.State, r.meter.perSecond(time.Now())
+	n.State, n.Rate, n.Parked = r.State, r.meter.perSecond(time.Now()), r.Parked
 	if r.LastError != nil {
 		n.Error, n.ErrorAt = r.LastError.Error(), r.LastErrorAt.UTC()
 	}

@@ -23,6 +23,10 @@ type control struct {
 	Origin     int64  `json:"origin,omitempty"` // where the projection begins
 	Paused     bool   `json:"paused,omitempty"`
 	Resumed    int    `json:"resumed,omitempty"` // how often
+	// Requests are what is asked for about parked streams. They stay here until there is another one, and those that are
+	// done are known by the dead letter.
+	Requests []request `json:"requests,omitempty"`
+	Asked    int       `json:"asked,omitempty"` // requests so far
 }
 
 func newControl() control {
@@ -32,6 +36,9 @@ func newControl() control {
 
 // moving reports whether the live layout is about to be replaced, so that nobody may start on it.
 func (c *control) moving() bool { return c.Partitions != c.Live.Partitions }
+
+// versions returns the live version.
+func (c *control) versions() []int { return []int{c.Live.Version} }
 
 func (c *control) epoch() int {
 	c.Epochs++

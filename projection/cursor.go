@@ -14,7 +14,6 @@ type cursor struct {
 	keep     keeper
 	interval time.Duration // Options.CheckpointInterval
 	start    int64         // the partition begins here, whatever its checkpoint says
-	state    func() []byte // what others are told, together with the checkpoint
 
 	loaded   bool
 	position int64 // everything up to here is handled
@@ -89,7 +88,7 @@ func (c *cursor) lags() bool { return c.loaded && c.position != c.saved }
 func (c *cursor) due() time.Duration { return c.interval - time.Since(c.savedAt) }
 
 func (c *cursor) saver(to int64) func(ctx context.Context) error {
-	return func(ctx context.Context) error { return c.keep.save(ctx, c.saved, to, c.state()) }
+	return func(ctx context.Context) error { return c.keep.save(ctx, c.saved, to) }
 }
 
 func (c *cursor) moved(to int64) {

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"errors"
 	"fmt"
 	"runtime/debug"
 
@@ -12,6 +13,7 @@ type failure struct {
 	suspects []eventstore.Event // at least one
 	before   int                // stored events of the batch that stand in front of the suspects, and did well
 	err      error
+	class    class
 }
 
 // Error implements error.
@@ -46,7 +48,11 @@ func stored(events []eventstore.Event) int {
 
 // undecodable returns the failure of an event that could not even be read.
 func undecodable(err *eventstore.DecodeError) *failure {
-	return &failure{err: err, suspects: []eventstore.Event{{Position: err.Position, Version: err.Version,
+	c := decoding
+	if errors.Is(err, eventstore.ErrUnknownEvent) {
+		c = unknown
+	}
+	return &failure{err: err, class: c, suspects: []eventstore.Event{{Position: err.Position, Version: err.Version,
 		Stream: err.Stream, Type: err.Type, Schema: err.Schema}}}
 }
 

@@ -14,8 +14,8 @@ import (
 type keeper interface {
 	// load returns the checkpoint as it is stored.
 	load(ctx context.Context) (int64, error)
-	// save moves it, if it stands at from. state is what others are told.
-	save(ctx context.Context, from, to int64, state []byte) error
+	// save moves it, if it stands at from.
+	save(ctx context.Context, from, to int64) error
 }
 
 // errLost: somebody else owns the partition now, or may own it.
@@ -29,7 +29,7 @@ type unowned struct {
 
 func (k unowned) load(ctx context.Context) (int64, error) { return k.store.LoadCheckpoint(ctx, k.name) }
 
-func (k unowned) save(ctx context.Context, from, to int64, _ []byte) error {
+func (k unowned) save(ctx context.Context, from, to int64) error {
 	return k.store.SaveCheckpoint(ctx, k.name, from, to)
 }
 
@@ -41,9 +41,11 @@ type tenure struct {
 	ttl   time.Duration
 
 	mu      sync.Mutex
-	lease   eventstore.Lease
-	renewed time.Time // by the store's clock
-	busy    bool      // a transaction holds the lease: nobody can take it, and to renew it would be to wait
+	lease   eventstore.Lease // Position is the checkpoint as it was last seen
+	tell    func() []byte    // makes the row's document, for others to read
+	told    time.Time        // when it was last made
+	renewed time.Time        // by the store's clock
+	busy    bool             // a transaction holds the lease: nobody can take it, and to renew it would be to wait
 }
 
 // acquire makes owner the owner of a row.
@@ -53,7 +55,8 @@ func acquire(ctx context.Context, store *eventstore.Store, row, owner string, tt
 	if err != nil {
 		return nil, err
 	}
-	return &tenure{store: store, owner: owner, ttl: ttl, lease: lease, renewed: began}, nil
+	state := lease.State
+	return &tenure{store: store, owner: owner, ttl: ttl, lease: lease, renewed: began, tell: func() []byte { return state }}, nil
 }
 
 func (t *tenure) current() eventstore.Lease {
@@ -65,9 +68,10 @@ func (t *tenure) current() eventstore.Lease {
 // load implements keeper. It renews the lease, and waits for a transaction that may yet move the checkpoint.
 func (t *tenure) load(ctx context.Context) (int64, error) {
 	for {
-		lease, err := t.renew(ctx)
-		if !errors.Is(err, errBusy) {
-			return lease.Position, err
+		position, err := t.again(ctx)
+		var held *eventstore.HeldError
+		if !errors.As(err, &held) || errors.Is(err, errLost) {
+			return position, err
 		}
 		pause(ctx, busyRetry)
 		if ctx.Err() != nil {
@@ -76,36 +80,47 @@ func (t *tenure) load(ctx context.Context) (int64, error) {
 	}
 }
 
-// errBusy: a transaction holds the row.
-var errBusy = errors.New("projection: a transaction holds the lease")
-
-// busyRetry is the wait for such a transaction.
+// busyRetry is the wait for a transaction that holds a row.
 const busyRetry = 20 * time.Millisecond
 
-// renew fails with errLost if the row has had another owner meanwhile, and with errBusy if a transaction holds it.
-func (t *tenure) renew(ctx context.Context) (eventstore.Lease, error) {
+// again acquires the lease that is held already. It fails with errLost if it has had another owner meanwhile, and with
+// *eventstore.HeldError if a transaction holds it.
+func (t *tenure) again(ctx context.Context) (int64, error) {
 	began, before := t.store.Now(), t.current()
 	lease, err := t.store.AcquireLease(ctx, before.Name, t.owner, t.ttl)
 	var held *eventstore.HeldError
 	switch {
-	case errors.As(err, &held) && held.Lease.Owner == "":
-		return before, fmt.Errorf("%w: %w", errBusy, err)
-	case errors.As(err, &held):
-		return before, fmt.Errorf("%w: %w", errLost, err)
+	case errors.As(err, &held) && held.Lease.Owner != "":
+		return 0, fmt.Errorf("%w: %w", errLost, err)
 	case err != nil:
-		return before, err
+		return 0, err
 	case lease.Token != before.Token: // it was free again by now
 		_ = t.store.ReleaseLease(ctx, lease.Name, lease.Token) // or it runs out
-		return before, fmt.Errorf("%w: it had another owner meanwhile", errLost)
+		return 0, fmt.Errorf("%w: it had another owner meanwhile", errLost)
 	}
-	t.renewedAt(began)
-	return lease, nil
+	t.renewedAt(began, lease.Position)
+	return lease.Position, nil
 }
 
+// renew tells that the owner is alive, and how it is doing. It fails with errLost if the row has another owner.
+func (t *tenure) renew(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, t.ttl/3)
+	defer cancel()
+	at := t.current().Position
+	err := t.save(ctx, at, at)
+	if errors.Is(err, eventstore.ErrCheckpointMoved) { // by the worker, at this very moment, which is a sign of life
+		return nil
+	}
+	return err
+}
+
+// noteInterval is how often the document is made anew that goes along with the checkpoint.
+const noteInterval = time.Second
+
 // save implements keeper.
-func (t *tenure) save(ctx context.Context, from, to int64, state []byte) error {
+func (t *tenure) save(ctx context.Context, from, to int64) error {
 	began, lease := t.store.Now(), t.current()
-	lease.Position, lease.State = to, state
+	lease.Position, lease.State = to, t.state()
 	err := t.store.SaveLease(ctx, lease, from)
 	if errors.Is(err, eventstore.ErrLeaseLost) {
 		return fmt.Errorf("%w: %w", errLost, err)
@@ -115,17 +130,36 @@ func (t *tenure) save(ctx context.Context, from, to int64, state []byte) error {
 		t.store.OnEnd(ctx, func(committed bool) {
 			t.setBusy(false)
 			if committed {
-				t.renewedAt(began)
+				t.renewedAt(began, to)
 			}
 		})
 	}
 	return err
 }
 
-func (t *tenure) renewedAt(at time.Time) {
+func (t *tenure) state() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.renewed = at
+	if now := time.Now(); now.Sub(t.told) >= noteInterval {
+		t.lease.State, t.told = t.tell(), now
+	}
+	return t.lease.State
+}
+
+// news has the next save make the document anew, with tell if that is not nil.
+func (t *tenure) news(tell func() []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.told = time.Time{}
+	if tell != nil {
+		t.tell = tell
+	}
+}
+
+func (t *tenure) renewedAt(at time.Time, position int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.renewed, t.lease.Position = at, position
 }
 
 func (t *tenure) setBusy(busy bool) {

@@ -36,6 +36,7 @@ type ownership struct {
 type holding struct {
 	part   part
 	feed   *feed
+	worker *worker
 	tenure *tenure
 	end    context.CancelFunc // after the batch in hand
 	drop   context.CancelFunc // at once
@@ -194,6 +195,8 @@ func (o *ownership) start(ctx, work context.Context, h *holding) {
 	row := h.part.row()
 	o.held[row] = h
 	w := h.feed.newWorker(h.part, o.owner, h.tenure)
+	h.worker = w
+	w.inbox.deliver(h.feed.board.requests())
 	o.wg.Go(func() {
 		err := errExited // unless the loop returns
 		defer func() { o.over <- outcome{row, o.dismiss(work, w, err)} }()

@@ -100,5 +100,10 @@ func (o *ownership) show(f *feed, rs roster, doc control) {
 	if shown, ok := o.shown[f.name]; !ok || shown != state {
 		o.shown[f.name] = state
 		f.board.saw(f.name, doc)
+		for _, h := range o.held {
+			if h.feed == f {
+				h.worker.inbox.deliver(doc.Requests)
+			}
+		}
 	}
 }

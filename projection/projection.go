@@ -28,14 +28,21 @@ type Options struct {
 	// BatchSize is how many stored events are handled in one transaction at most. A projection that is up to date
 	// takes what there is; one that catches up fills its batches. Default: 500.
 	BatchSize int
-	// Tries is how often an event is handed to its handler, once everything before it is committed, until the
-	// projection stops. Errors of the database that may pass don't count. Default: 10.
+	// Tries is how often an event is handed to its handler, once everything before it is committed, until Then follows.
+	// Errors of the database that may pass don't count. Default: 10.
 	Tries int
 	// MinBackoff is the wait after the first failed try. It doubles with each one, up to MaxBackoff; the actual wait is
 	// anything between half of that and all of it. Default: 100 milliseconds.
 	MinBackoff time.Duration
 	// MaxBackoff is the longest wait between two tries. Default: 30 seconds.
 	MaxBackoff time.Duration
+	// Then is what follows. Default: Stop.
+	Then Action
+	// Failures says it for each class of errors apart, where they are to be treated differently. Default: Tries,
+	// MinBackoff, MaxBackoff and Then for all of them.
+	Failures Policies
+	// RebuildFailures is what Failures is, for a rebuild. Default: Failures.
+	RebuildFailures *Policies
 	// Partitions is how many parts the projection is cut into, by stream: each has a worker and a checkpoint of its own, and
 	// the parts are spread over the processes that run the projection. The order is kept inside a stream; handlers are called
 	// side by side for events of different ones. It may be changed at any time: the program that is started last gets its
@@ -73,6 +80,8 @@ func (o Options) withDefaults() Options {
 	o.MinBackoff = cmp.Or(o.MinBackoff, 100*time.Millisecond)
 	o.MaxBackoff = cmp.Or(o.MaxBackoff, max(30*time.Second, o.MinBackoff))
 	o.CheckpointInterval = cmp.Or(o.CheckpointInterval, time.Second)
+	o.Then = cmp.Or(o.Then, Stop)
+	o.RebuildFailures = cmp.Or(o.RebuildFailures, &o.Failures)
 	return o
 }
 
@@ -81,19 +90,13 @@ func (o Options) check() error {
 	switch {
 	case o.BatchSize < 0:
 		return fmt.Errorf("the option BatchSize is negative: %d", o.BatchSize)
-	case o.Tries < 0:
-		return fmt.Errorf("the option Tries is negative: %d", o.Tries)
-	case o.MinBackoff < 0:
-		return fmt.Errorf("the option MinBackoff is negative: %v", o.MinBackoff)
-	case o.MaxBackoff < o.MinBackoff:
-		return fmt.Errorf("the option MaxBackoff is %v, shorter than MinBackoff, %v", o.MaxBackoff, o.MinBackoff)
 	case o.Partitions < 0 || o.Partitions > maxPartitions:
 		return fmt.Errorf("the option Partitions is %d; 1 to %d are possible", o.Partitions, maxPartitions)
 	case o.CheckpointInterval < 0:
 		return fmt.Errorf("the option CheckpointInterval is negative: %v", o.CheckpointInterval)
-	default:
-		return nil
 	}
+	whole := Policy{Tries: o.Tries, MinBackoff: o.MinBackoff, MaxBackoff: o.MaxBackoff, Then: o.Then}
+	return errors.Join(whole.check(""), o.Failures.check("Failures."), o.RebuildFailures.check("RebuildFailures."))
 }
 
 // maxName is the longest name of a projection, in bytes: what is stored of it has names that are a little longer.

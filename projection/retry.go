@@ -49,8 +49,9 @@ func (c *caution) narrow(f *failure) bool {
 	return true
 }
 
-// failed returns nil when it is time to try again, or why there is nothing left to try.
-func (w *worker) failed(ctx context.Context, err error) error {
+// failed returns nil when it is time to try again, or why there is nothing left to try. work is the context of what should
+// be finished when ctx ends.
+func (w *worker) failed(ctx, work context.Context, err error) error {
 	var f *failure
 	errors.As(err, &f)
 	switch {
@@ -66,16 +67,34 @@ func (w *worker) failed(ctx context.Context, err error) error {
 	case f != nil || !eventstore.Retryable(err):
 		w.caution.tries++
 	}
-	if w.caution.tries >= w.opts.Tries || f == nil && final(err) {
+	policy := w.policy(f)
+	switch {
+	case w.caution.tries >= policy.Tries && f != nil && policy.Then != Stop:
+		if err = w.setAside(work, f, policy.Then); err == nil {
+			return nil
+		}
+		if final(err) {
+			return w.stopped(f, err)
+		}
+	case w.caution.tries >= policy.Tries, f == nil && final(err):
 		return w.stopped(f, err)
 	}
 	w.caution.waits++
-	wait := backoff(w.opts, w.caution.waits)
+	wait := backoff(policy, w.caution.waits)
 	w.gauge.failed(err)
 	w.tell(ctx)
 	w.logFailure(slog.LevelWarn, err, "projection failed, another try follows", "tries", w.caution.tries, "wait", wait)
 	pause(ctx, wait)
 	return nil
+}
+
+// policy returns what is to be done about a failure, or about an error that no event is to blame for.
+func (w *worker) policy(f *failure) Policy {
+	o := w.opts
+	if f == nil {
+		return Policy{Tries: o.Tries, MinBackoff: o.MinBackoff, MaxBackoff: o.MaxBackoff, Then: Stop}
+	}
+	return o.policy(f.class)
 }
 
 // overtakenInterval is how often two runners of one projection, which meet at every batch, are worth a warning.
@@ -129,7 +148,7 @@ func final(err error) bool {
 
 // backoff returns the wait after the nth failure in a row: doubled each time, with the upper half left to chance, so that
 // runners that failed together don't come back together.
-func backoff(o Options, n int) time.Duration {
+func backoff(o Policy, n int) time.Duration {
 	d := o.MinBackoff
 	for range n - 1 {
 		if d = min(2*d, o.MaxBackoff); d == o.MaxBackoff {

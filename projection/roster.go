@@ -64,7 +64,8 @@ func (rs roster) stops() map[string]string {
 type note struct {
 	State    State     `json:"state,omitempty"`
 	Rate     float64   `json:"rate,omitempty"`
-	Error    string    `json:"error,omitempty"` // the latest
+	Parked   int       `json:"parked,omitempty"` // streams
+	Error    string    `json:"error,omitempty"`  // the latest
 	ErrorAt  time.Time `json:"error_at,omitzero"`
 	Progress *Progress `json:"progress,omitempty"` // while it catches up
 	Stop     *stopNote `json:"stop,omitempty"`

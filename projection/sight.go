@@ -44,7 +44,8 @@ func (s *sight) partition(p part, rs roster, v view) (PartitionStatus, error) {
 	here, owner := v.readings[p.row()], rs.owner(p.row())
 	note := rs.note(p)
 	var stop error
-	ps := PartitionStatus{Partition: p.number, State: StateStarting, LastError: here.LastError, LastErrorAt: here.LastErrorAt}
+	ps := PartitionStatus{Partition: p.number, State: StateStarting, Parked: note.Parked, LastError: here.LastError,
+		LastErrorAt: here.LastErrorAt}
 	switch {
 	case here.held:
 		ps = here.PartitionStatus
@@ -69,7 +70,7 @@ func (s *sight) partition(p part, rs roster, v view) (PartitionStatus, error) {
 
 // status returns what a note tells.
 func (n note) status(p part) PartitionStatus {
-	s := PartitionStatus{Partition: p.number, State: n.State, Rate: n.Rate}
+	s := PartitionStatus{Partition: p.number, State: n.State, Rate: n.Rate, Parked: n.Parked}
 	if n.State == "" || n.Stop != nil { // what its last owner has left
 		s.State = StateStarting
 	}
@@ -80,7 +81,7 @@ func (n note) status(p part) PartitionStatus {
 }
 
 // severity orders the states by how much they need attention.
-var severity = [...]State{StateLive, StateCatchingUp, StateStarting, StateRetrying, StatePaused, StateStopped}
+var severity = [...]State{StateLive, StateParked, StateCatchingUp, StateStarting, StateRetrying, StatePaused, StateStopped}
 
 // sum makes the projection's status of those of its partitions.
 func (s *sight) sum() {
@@ -92,6 +93,7 @@ func (s *sight) sum() {
 			s.Position = p.Position
 		}
 		s.Rate += p.Rate
+		s.Parked += p.Parked
 		if p.LastError != nil && !p.LastErrorAt.Before(s.LastErrorAt) {
 			s.LastError, s.LastErrorAt = p.LastError, p.LastErrorAt
 		}

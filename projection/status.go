@@ -17,6 +17,7 @@ const (
 	StateStarting   State = "starting"    // nobody has begun to run it, or the first batch is on its way
 	StateCatchingUp State = "catching up" // there is more in the log than one batch
 	StateLive       State = "live"        // it has come to the head, and waits for more
+	StateParked     State = "parked"      // as live, but for streams that are parked
 	StateRetrying   State = "retrying"    // the last batch failed, another try follows
 	StatePaused     State = "paused"      // by Pause
 	StateStopped    State = "stopped"     // Run has ended, or the projection has given up
@@ -39,6 +40,8 @@ type Status struct {
 	// LastError is the latest failure since its owner began, overcome or not.
 	LastError   error
 	LastErrorAt time.Time
+	// Parked is how many streams wait for Retry or Drop.
+	Parked int
 	// Owner is the runner that runs the projection, as "host:pid:4f1c92d0"; several of them, with commas in between, if
 	// its partitions have several; empty if none does.
 	Owner string
@@ -57,6 +60,7 @@ type PartitionStatus struct {
 	Rate        float64
 	LastError   error
 	LastErrorAt time.Time
+	Parked      int
 	Owner       string
 }
 

@@ -91,8 +91,8 @@ func (o *ownership) appear(ctx context.Context, p plan) error {
 		if err != nil {
 			return err
 		}
-		at := t.current().Position
-		return t.save(ctx, at, at, state)
+		t.news(func() []byte { return state })
+		return t.renew(ctx)
 	}
 	return nil
 }
@@ -206,13 +206,13 @@ func (o *ownership) renew(ctx context.Context) error {
 		if h.tenure == nil || !h.tenure.due() {
 			continue
 		}
-		_, err := h.tenure.renew(ctx)
-		switch {
-		case errors.Is(err, errLost):
-			h.lost = err
+		err := h.tenure.renew(ctx)
+		if errors.Is(err, errLost) {
+			h.lost, err = err, nil
 			h.end()
 			h.drop()
-		case err != nil && !errors.Is(err, errBusy):
+		}
+		if err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -224,7 +224,7 @@ func (o *ownership) stay(ctx context.Context) error {
 	if o.present == nil || !o.present.due() {
 		return nil
 	}
-	_, err := o.present.renew(ctx)
+	err := o.present.renew(ctx)
 	if errors.Is(err, errLost) {
 		o.present = nil
 		return nil

@@ -33,6 +33,9 @@ type worker struct {
 
 	cursor      cursor
 	caution     caution
+	parked      parked
+	errand      *errand // the parked stream that is being gone on with; nil if none is
+	inbox       inbox
 	catchUp     catchUp
 	overtakenAt time.Time // when that was last worth a warning
 	told        time.Time // when others were last told of a failure
@@ -44,12 +47,12 @@ func (f *feed) newWorker(p part, owner string, t *tenure) *worker {
 	if p.layout.Partitions > 1 {
 		w.log = f.log.With("partition", p.label())
 	}
-	w.cursor = cursor{store: f.store, interval: f.opts.CheckpointInterval, start: p.layout.Start, keep: unowned{f.store, f.name},
-		state: func() []byte { return nil }}
+	w.cursor = cursor{store: f.store, interval: f.opts.CheckpointInterval, start: p.layout.Start, keep: unowned{f.store, f.name}}
 	w.gauge.began(p.number, owner)
 	w.catchUp.log = w.log
 	if t != nil {
-		w.cursor.keep, w.cursor.state = t, w.state()
+		t.news(func() []byte { return w.gauge.note().encode() })
+		w.cursor.keep = t
 		w.stand(t.current().Position)
 	}
 	return w
@@ -68,7 +71,7 @@ func (w *worker) run(ctx, work context.Context) error {
 			w.interrupted(work, err)
 			return nil
 		}
-		if err := w.failed(ctx, err); err != nil {
+		if err := w.failed(ctx, work, err); err != nil {
 			return err
 		}
 	}
@@ -78,6 +81,9 @@ func (w *worker) run(ctx, work context.Context) error {
 // step handles one batch, or waits at the head for the next one.
 func (w *worker) step(ctx, work context.Context) error {
 	if err := w.ready(ctx); err != nil {
+		return err
+	}
+	if more, err := w.attend(ctx, work); err != nil || more {
 		return err
 	}
 	page, err := w.read(ctx)
@@ -96,6 +102,9 @@ func (w *worker) step(ctx, work context.Context) error {
 
 // ready sees to it that the worker knows its checkpoint and, if its lease may be somebody else's by now, that it is not.
 func (w *worker) ready(ctx context.Context) error {
+	if err := w.parked.load(ctx, w); err != nil {
+		return err
+	}
 	if w.cursor.loaded && (w.tenure == nil || !w.tenure.over()) {
 		return nil
 	}
@@ -116,7 +125,7 @@ func (w *worker) stand(saved int64) {
 func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
 	page, err := w.store.ReadAll(ctx, after, &eventstore.ReadOptions{Types: w.recipe.types,
-		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: w.part.takes()})
+		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: w.parked.except(w.part.takes())})
 	var damaged *eventstore.DecodeError
 	if !errors.As(err, &damaged) {
 		return cut(page, w.caution.size(w.opts.BatchSize)), err
@@ -170,8 +179,11 @@ func (w *worker) advanced(page eventstore.Page) {
 	}
 	w.caution.passed(page.Next)
 	state := StateLive
-	if page.Next < page.Head {
+	switch {
+	case page.Next < page.Head:
 		state = StateCatchingUp
+	case len(w.parked.streams) > 0:
+		state = StateParked
 	}
 	w.gauge.advanced(state, page.Next, len(page.Events))
 	if p, ok := w.catchUp.advanced(page); ok && w.onProgress != nil {
@@ -180,15 +192,18 @@ func (w *worker) advanced(page eventstore.Page) {
 	}
 }
 
-// wait returns when there may be more, or when a checkpoint that lags behind is due: the next step then stores it.
+// wait returns when there may be more, when a checkpoint that lags behind is due, which the next step then stores, or
+// when there is something new in the inbox.
 func (w *worker) wait(ctx context.Context) error {
-	if !w.cursor.lags() {
-		return w.store.Wait(ctx, w.cursor.position)
+	called, end := w.inbox.listen(ctx)
+	defer end()
+	if w.cursor.lags() {
+		var cancel context.CancelFunc
+		called, cancel = context.WithTimeout(called, w.cursor.due())
+		defer cancel()
 	}
-	due, cancel := context.WithTimeout(ctx, w.cursor.due())
-	defer cancel()
-	err := w.store.Wait(due, w.cursor.position)
-	if due.Err() != nil && ctx.Err() == nil {
+	err := w.store.Wait(called, w.cursor.position)
+	if called.Err() != nil && ctx.Err() == nil {
 		return nil
 	}
 	return err
@@ -212,26 +227,12 @@ func (w *worker) interrupted(work context.Context, err error) {
 	}
 }
 
-// noteInterval is how often others are told how a partition is doing. It is told together with the checkpoint.
-const noteInterval = time.Second
-
-// state returns the function that says what others are told. It is written anew once an interval.
-func (w *worker) state() func() []byte {
-	var last []byte
-	var at time.Time
-	return func() []byte {
-		if now := time.Now(); now.Sub(at) >= noteInterval {
-			last, at = w.gauge.note().encode(), now
-		}
-		return last
-	}
-}
-
 // tell tells others about a failure, once an interval at most. The next one does if this does not come through.
 func (w *worker) tell(ctx context.Context) {
 	if now := time.Now(); w.tenure != nil && w.cursor.loaded && now.Sub(w.told) >= noteInterval {
 		w.told = now
-		_ = w.tenure.save(ctx, w.cursor.saved, w.cursor.saved, w.gauge.note().encode())
+		w.tenure.news(nil)
+		_ = w.tenure.save(ctx, w.cursor.saved, w.cursor.saved)
 	}
 }
 
@@ -242,9 +243,10 @@ func (w *worker) tellStop(ctx context.Context, reason error) {
 	}
 	n := w.gauge.note()
 	n.Stop = &stopNote{ID: uuid.NewString(), Resumed: w.board.resumed(), Tries: w.caution.tries}
+	w.tenure.news(func() []byte { return n.encode() })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	if err := w.tenure.save(ctx, w.cursor.saved, w.cursor.saved, n.encode()); err != nil {
+	if err := w.tenure.save(ctx, w.cursor.saved, w.cursor.saved); err != nil {
 		w.log.Debug("projection stopped, and could not tell other runners", "reason", reason, "error", err)
 	}
 }

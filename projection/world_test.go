@@ -111,7 +111,7 @@ func newPostgresWorld(t *testing.T, dsn string) *world {
 	t.Helper()
 	d, err := postgres.Open(t.Context(), dsn, nil)
 	require.NoError(t, err)
-	d.DB().MustExec(`CREATE TABLE balance (account TEXT PRIMARY KEY, cents INTEGER NOT NULL)`)
+	d.DB().MustExec(`CREATE TABLE balance (account TEXT PRIMARY KEY, cents BIGINT NOT NULL)`)
 	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true,
 		wrap: func(f *faults) driver.Store { return faultyTransactor{faulty{d, f}, d} }})
 }
