@@ -93,14 +93,16 @@ func refusedAsAWhole(err error) bool {
 // meet in several streams never wait for each other.
 type batch struct {
 	writes []driver.Write
-	commit []int // the index of each one's commit
+	commit []int             // the index of each one's commit
+	owner  map[uuid.UUID]int // the index of the first commit that has an event
 }
 
 func newBatch(commits [][]driver.Write) batch {
-	var b batch
+	b := batch{owner: make(map[uuid.UUID]int)}
 	later := make(map[driver.StreamID]bool) // streams of commits that come after the statement, as must all behind them
 	for i, writes := range commits {
-		if w := &writes[0]; len(writes) == 1 && len(w.Events) > 0 && !w.Contended && !later[w.Stream] {
+		owns := b.own(writes, i)
+		if w := &writes[0]; owns && len(writes) == 1 && len(w.Events) > 0 && !w.Contended && !later[w.Stream] {
 			b.commit = append(b.commit, i)
 			continue
 		}
@@ -118,6 +120,23 @@ func newBatch(commits [][]driver.Write) batch {
 	return b
 }
 
+// own makes a commit the owner of those of its events that have no owner yet, and reports whether that is all of them. A
+// retry that rides along with its first try comes after it, lest it is handed that one's receipt for its own.
+func (b *batch) own(writes []driver.Write, commit int) bool {
+	all := true
+	for i := range writes {
+		for j := range writes[i].Events {
+			id := writes[i].Events[j].ID
+			if _, owned := b.owner[id]; owned {
+				all = false
+				continue
+			}
+			b.owner[id] = commit
+		}
+	}
+	return all
+}
+
 // statement returns what stores a batch, and its parameters.
 func (b *batch) statement(s *statements) (*statement, []any) {
 	if b.isSmall() {
@@ -132,12 +151,6 @@ func (b *batch) statement(s *statements) (*statement, []any) {
 
 // store runs the statement and fills in the outcomes of what it stored.
 func (b *batch) store(ctx context.Context, s *Store, outcomes []driver.Outcome) error {
-	owner := make(map[uuid.UUID]int)
-	for i := range b.writes {
-		for j := range b.writes[i].Events {
-			owner[b.writes[i].Events[j].ID] = b.commit[i]
-		}
-	}
 	statement, args := b.statement(s.sql)
 	receipts := make([]driver.Receipt, len(outcomes))
 	c := conn{store: s}
@@ -145,7 +158,7 @@ func (b *batch) store(ctx context.Context, s *Store, outcomes []driver.Outcome) 
 		var id uuid.UUID
 		var r driver.Receipt
 		err := rows.Scan(&id, &r.Version, &r.Position)
-		receipts[owner[id]] = r // the last of its events is the last to come
+		receipts[b.owner[id]] = r // the last of its events is the last to come
 		return err
 	}, args...)
 	if err != nil {

@@ -168,6 +168,23 @@ func TestTheOrderOfASmallBatch(t *testing.T) {
 	}
 }
 
+// A first try that is committed while its retry is being refused is what the retry is told of.
+func TestARetryWhoseFirstTryIsCommittedWhileItIsRefused(t *testing.T) {
+	s := newSlowed(t, "nextval(", "public.slow_nextval(")
+	s.slow.sql.versions.text = strings.Replace(s.slow.sql.versions.text, "SELECT e.version", "SELECT public.slowly(e.version)", 1)
+	_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
+	require.NoError(t, err)
+	retried := some("a", 1, 1)
+	retried.Expected = driver.NoStream
+	refused := s.append(retried)
+	retried.Expected = 1
+	_, err = s.usual.Commit(t.Context(), []driver.Write{retried})
+	require.NoError(t, err)
+	s.exec(`SELECT pg_advisory_unlock(42)`)
+	var duplicate *driver.DuplicateError
+	require.ErrorAs(t, <-refused, &duplicate)
+}
+
 // A commit between the two statements of a reader is above its mark, or visible to both.
 func TestACommitBetweenTheMarkAndTheRows(t *testing.T) {
 	s, err := Open(t.Context(), pgtest.DSN(t), nil)

@@ -25,8 +25,15 @@ ORDER BY global_position`
 
 // explain finds out what a refused append means. It looks later than the append did, and may find another reason than
 // the append had, or none at all: then it was a race, and the next try will tell.
+//
+// It looks for the ids last. What is not there then was not there when the versions were read, so a retry whose first try
+// is committed in between is told of that, and not of the version that its own events have moved.
 func (c conn) explain(ctx context.Context, writes []driver.Write, err error) error {
-	if !errors.Is(err, errRefused) && sqlState(err) != uniqueViolation {
+	reason := fmt.Errorf("%w: %w", driver.ErrRace, err)
+	switch {
+	case errors.Is(err, errRefused):
+		reason = c.conflict(ctx, writes)
+	case sqlState(err) != uniqueViolation:
 		return err
 	}
 	stored, failure := c.storedAlready(ctx, writes)
@@ -35,10 +42,8 @@ func (c conn) explain(ctx context.Context, writes []driver.Write, err error) err
 		return failure
 	case len(stored) > 0:
 		return &driver.DuplicateError{Stored: stored}
-	case errors.Is(err, errRefused):
-		return c.conflict(ctx, writes)
 	default:
-		return fmt.Errorf("%w: %w", driver.ErrRace, err)
+		return reason
 	}
 }
 

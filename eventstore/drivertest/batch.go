@@ -28,6 +28,7 @@ func b2() clause {
 		cases: []testCase{
 			{name: "a batch of commits to the same streams", needs: []need{batcher}, run: dependentBatch},
 			{name: "the same events twice in a batch", needs: []need{batcher}, run: repeatedInBatch},
+			{name: "the same events twice in a batch, with another expectation", needs: []need{batcher}, run: repeatedAndRefused},
 		}}
 }
 
@@ -169,6 +170,19 @@ func repeatedInBatch(p *probe) {
 		[]driver.Write{write(named("a"), 7, two...)},
 		[]driver.Write{write(named("a"), 2, two...)},
 		[]driver.Write{write(named("c"), driver.Any, event("noted"), two[1])},
+	)
+}
+
+// repeatedAndRefused holds a driver to its word that duplicates come first: the second of two commits of the same events
+// is one, although by its expectation it is a conflict.
+func repeatedAndRefused(p *probe) {
+	one, two := events(1), events(1)
+	p.newOracle().batch(
+		[]driver.Write{write(named("a"), driver.Any, one...)},
+		[]driver.Write{write(named("a"), 7, one...)},
+		[]driver.Write{write(named("b"), driver.Any, two...)},
+		[]driver.Write{write(named("c"), 7, two...)},
+		[]driver.Write{write(named("d"), driver.Any, events(1)...)},
 	)
 }
 

@@ -34,6 +34,7 @@ func batchFlaws() []flaw {
 		{name: "it judges every commit by what was there before the batch", spoil: judgedByBefore, catches: []catch{
 			{"B2/a batch of commits to the same streams", "commit 2: want a *driver.ConflictError"},
 			{"B2/the same events twice in a batch", "commit 2: want a *driver.DuplicateError"},
+			{"B2/the same events twice in a batch, with another expectation", "commit 2: want a *driver.DuplicateError"},
 		}},
 		{name: "it tells success of what it did not do", catches: []catch{
 			{"B3/a context that has ended before the call", "outcome 1 of a batch"},
