@@ -27,6 +27,7 @@ const (
 type member struct {
 	personal bool
 	fallback []byte
+	zero     []byte // as it is written; nil if it can't be
 	inner    *plan
 }
 
@@ -141,7 +142,7 @@ func (pl planner) field(p *plan, f reflect.StructField) error {
 	}
 	m := &member{personal: tag.personal}
 	if tag.personal { // and sealed as a whole, whatever is in it
-		m.fallback, err = fallbackOf(f, tag)
+		m.zero, m.fallback, err = fallbackOf(f, tag)
 	} else {
 		m.inner, err = pl.plan(f.Type)
 	}

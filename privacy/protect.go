@@ -189,6 +189,10 @@ func (s *sealing) seal(rings map[string]*ring) error {
 			texts[i] = append([]byte(`"`+plainMarker), was[1:]...)
 			continue
 		}
+		if p.subject == "" && same(was, p.personal.zero) {
+			texts[i] = was // nobody, and nothing said of them
+			continue
+		}
 		text, err := sealValue(rings[p.subject], p.subject, was, p.personal.fallback, at, p.path)
 		switch {
 		case err != nil:

@@ -44,31 +44,32 @@ func (t tag) checkUnwritten() error {
 	return nil
 }
 
-// fallbackOf returns the JSON that is read in place of a field once its subject is forgotten: what the tag declares, or
-// what the zero value is written as. It is checked that the field can hold it.
-func fallbackOf(f reflect.StructField, t tag) (fallback []byte, err error) {
+// fallbackOf returns what the zero value of a field is written as, nil if it can't be, and the JSON that is read in place
+// of the field once its subject is forgotten: what the tag declares, or else the zero value. It is checked that the field
+// can hold it.
+func fallbackOf(f reflect.StructField, t tag) (zero, fallback []byte, err error) {
+	zero, err = zeroOf(f)
+	fallback = zero
+	if t.fallback != nil {
+		fallback, err = declaredFallback(f, *t.fallback)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	holder := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "F", Type: f.Type, Tag: holderTag(f)}}))
+	if err := json.Unmarshal(fmt.Appendf(nil, `{"F":%s}`, fallback), holder.Interface()); err != nil {
+		return nil, nil, fmt.Errorf("its fallback %s does not fit: %w", fallback, err)
+	}
+	return zero, fallback, nil
+}
+
+// zeroOf returns the zero value as it is written.
+func zeroOf(f reflect.StructField) (zero []byte, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("its zero value can't be written as JSON, so declare another with fallback=VALUE: panic: %v", p)
 		}
 	}()
-	if t.fallback == nil {
-		fallback, err = zeroOf(f)
-	} else {
-		fallback, err = declaredFallback(f, *t.fallback)
-	}
-	if err != nil {
-		return nil, err
-	}
-	holder := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "F", Type: f.Type, Tag: holderTag(f)}}))
-	if err := json.Unmarshal(fmt.Appendf(nil, `{"F":%s}`, fallback), holder.Interface()); err != nil {
-		return nil, fmt.Errorf("its fallback %s does not fit: %w", fallback, err)
-	}
-	return fallback, nil
-}
-
-// zeroOf returns the zero value as it is written.
-func zeroOf(f reflect.StructField) ([]byte, error) {
 	holder := reflect.New(reflect.StructOf([]reflect.StructField{{Name: "F", Type: f.Type, Tag: holderTag(f)}}))
 	b, err := quoteless(holder.Interface())
 	if err != nil {

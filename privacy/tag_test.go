@@ -161,8 +161,9 @@ func TestPersonalDataOfNobodyIsRefused(t *testing.T) {
 	}
 	t.Run("but what is nobody's and says nothing is stored", func(t *testing.T) {
 		w := inMemory(t, nil)
-		w.append("1", registered{Name: "[forgotten]", Country: "RU"})
-		require.Equal(t, []any{registered{Name: "[forgotten]", Country: "RU"}}, w.payloads("1"))
+		guests := []any{registered{Name: "[forgotten]", Country: "RU"}, registered{Country: "RU"}}
+		w.append("1", guests...)
+		require.Equal(t, guests, w.payloads("1"))
 	})
 }
 
