@@ -20,6 +20,9 @@ func (s *Store) Transact(ctx context.Context, fn func(ctx context.Context) error
 	return s.transactor.Transact(ctx, fn)
 }
 
+// Transactional reports whether the driver has transactions, so that Transact works.
+func (s *Store) Transactional() bool { return s.transactor != nil }
+
 // InTransaction reports whether ctx carries a transaction of the driver's database.
 func (s *Store) InTransaction(ctx context.Context) bool {
 	return s.transactor != nil && s.transactor.InTransaction(ctx)
