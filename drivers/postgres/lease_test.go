@@ -139,7 +139,9 @@ func TestALeaseInARepeatableReadTransaction(t *testing.T) {
 	tx.do(func(ctx context.Context) { require.Empty(t, readStream(t, ctx, s, order("a"))) })
 	later := acquire(t, t.Context(), s, "two", noon.Add(time.Hour), time.Minute)
 	var acquired, saved error
-	tx.do(func(ctx context.Context) { _, acquired = s.Acquire(ctx, "p", "one", later.Until, later.Until.Add(time.Minute)) })
+	tx.do(func(ctx context.Context) {
+		_, acquired = s.Acquire(ctx, "p", "one", later.Until, later.Until.Add(time.Minute))
+	})
 	require.ErrorIs(t, acquired, driver.ErrRace, "it sees the lease as it was")
 	tx.do(func(ctx context.Context) { saved = s.SaveLease(ctx, lease, 0, noon) })
 	require.ErrorIs(t, saved, driver.ErrRace)
