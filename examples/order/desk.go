@@ -13,6 +13,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/examples/order/order"
 	"github.com/tidemark-go/tidemark/examples/order/sales"
+	"github.com/tidemark-go/tidemark/privacy"
 	"github.com/tidemark-go/tidemark/projection"
 	"github.com/tidemark-go/tidemark/repository"
 )
@@ -20,6 +21,8 @@ import (
 // desk is everything the program works with, put together once.
 type desk struct {
 	driver driver.Store
+	keys   database // of the customers, for what is personal
+	vault  *privacy.Vault
 	db     *sqlx.DB // of the driver; the read model is kept in it, too
 	store  *eventstore.Store
 	orders *repository.Repository[*order.Order]
@@ -28,6 +31,7 @@ type desk struct {
 // database is a driver that keeps everything in a SQL database.
 type database interface {
 	driver.Store
+	privacy.KeyStore
 	DB() *sqlx.DB
 }
 
@@ -44,19 +48,29 @@ func openDesk(ctx context.Context, c config) (*desk, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &desk{driver: drv, db: drv.DB()}
-	if err := d.assemble(ctx); err != nil {
+	keys, err := openKeys(ctx, c)
+	if err != nil {
 		return nil, errors.Join(err, drv.Close())
+	}
+	d := &desk{driver: drv, db: drv.DB(), keys: keys}
+	if err := d.assemble(ctx); err != nil {
+		return nil, errors.Join(err, drv.Close(), keys.Close())
 	}
 	return d, nil
 }
+
+func (d *desk) close() error { return errors.Join(d.store.Close(), d.keys.Close()) }
 
 func (d *desk) assemble(ctx context.Context) error {
 	upcasters, err := order.Upcasters()
 	if err != nil {
 		return err
 	}
-	d.store, err = eventstore.New(d.driver, order.Registry(), &eventstore.Options{Upcasters: upcasters})
+	reg := order.Registry()
+	if d.vault, err = openVault(ctx, reg, d.keys); err != nil {
+		return err
+	}
+	d.store, err = eventstore.New(d.driver, reg, &eventstore.Options{Upcasters: upcasters, Protector: d.vault})
 	if err != nil {
 		return err
 	}

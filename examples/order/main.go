@@ -25,6 +25,7 @@ Commands:
   show ID    print the history of one order
   report     print the read model: revenue and best-selling items
   replay     build the read model again, from the events
+  forget N   destroy the key of customer N: names and addresses of that customer can't be read any more
 
 Flags, which come before the command:
   -db PATH       keep everything in the SQLite file at PATH
@@ -90,14 +91,14 @@ func (c config) check() error {
 	wanted := 0
 	switch c.command {
 	case "", "report", "replay":
-	case "show":
+	case "show", "forget":
 		wanted = 1
 	default:
 		return fmt.Errorf("unknown command %q", c.command)
 	}
 	switch {
 	case len(c.args) < wanted:
-		return fmt.Errorf("%s needs the number of an order", c.command)
+		return fmt.Errorf("%s needs the number of %s", c.command, map[string]string{"show": "an order", "forget": "a customer"}[c.command])
 	case len(c.args) > wanted:
 		return fmt.Errorf("%q is too much: flags come before the command", c.args[wanted])
 	case c.db != "" && c.dsn != "":
@@ -126,7 +127,7 @@ func (c config) run(ctx context.Context, out, errOut io.Writer) error {
 	if err != nil && ctx.Err() != nil {
 		err = fmt.Errorf("interrupted: %s", c.howToGoOn())
 	}
-	return errors.Join(err, d.store.Close())
+	return errors.Join(err, d.close())
 }
 
 func (c config) howToGoOn() string {
@@ -142,6 +143,8 @@ func (c config) dispatch(ctx context.Context, d *desk, out, errOut io.Writer) er
 		return d.importFile(ctx, c.file, out, errOut)
 	case c.command == "show":
 		return d.show(ctx, c.args[0], out)
+	case c.command == "forget":
+		return d.forget(ctx, c.args[0], out)
 	case c.command == "report":
 		return d.report(ctx, out)
 	case c.command == "replay":

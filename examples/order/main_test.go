@@ -51,6 +51,8 @@ func TestTheTour(t *testing.T) {
 		"   T1001  12345     France   2011-12  shipped     12.45\n",
 		"   T1008            EIRE     2010-12  paid         3.30\n",
 		"   T1011  12345     France   2011-12  open       31.813\n",
+		"      log       Ada Lovelace, 12 St James's Square\n",
+		"      log       [forgotten], [forgotten]\n      snapshot  can't be used any more\n      order     [forgotten], [forgotten]\n",
 	} {
 		require.Contains(t, out, want)
 	}
@@ -226,6 +228,7 @@ func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 		{"-fast", 2, "flag provided but not defined: -fast"},
 		{"-db", 2, "flag needs an argument: -db"},
 		{"-db x show", 2, "show needs the number of an order"},
+		{"-db x forget", 2, "forget needs the number of a customer"},
 		{"-db x show 1 2", 2, `"2" is too much: flags come before the command`},
 		{"report -db x", 2, `"-db" is too much: flags come before the command`},
 		{"replay", 2, "replay needs -db or -dsn: a new database in memory has nothing in it"},

@@ -30,6 +30,7 @@ func (d *desk) tour(ctx context.Context, out io.Writer) error {
 		{"An order is loaded from a snapshot and the events after it", t.snapshot},
 		{"A projection catches up, and follows", t.projection},
 		{"The read model", t.readModel},
+		{"A customer is forgotten", t.privacy},
 	} {
 		fmt.Fprintf(out, "\n%d. %s\n\n", i+1, station.title)
 		if err := station.visit(ctx); err != nil {

@@ -28,13 +28,14 @@ type Order struct {
 	state State
 }
 
-// State is what an order's decisions depend on, and no more: who the customer is, for one, plays no part.
+// State is what an order's decisions depend on, and no more: when it was placed, for one, plays no part.
 type State struct {
 	Status Status
 	Total  Money
 	// Lines holds every line that the order has ever known, so that no ID is taken twice. What was removed has quantity
 	// 0, what came back a negative one.
 	Lines []Line
+	To    Address
 }
 
 // New returns the order of that number, as it is before it is placed.
@@ -49,6 +50,9 @@ func (o *Order) Status() Status { return o.state.Status }
 
 // Total returns what the order costs. It is negative where goods came back.
 func (o *Order) Total() Money { return o.state.Total }
+
+// To returns where the order goes.
+func (o *Order) To() Address { return o.state.To }
 
 // Knows reports whether a line of that ID was ever added or returned.
 func (o *Order) Knows(lineID string) bool { return o.find(lineID) >= 0 }
@@ -147,6 +151,8 @@ func (o *Order) apply(e Event) {
 	switch e := e.(type) {
 	case Placed:
 		s.Status = StatusOpen
+	case Addressed:
+		s.To = e.Address
 	case LineAdded:
 		s.Lines = append(s.Lines, e.Line)
 		s.Total += e.Amount()

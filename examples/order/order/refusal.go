@@ -11,6 +11,7 @@ func (r Refusal) Error() string { return string(r) }
 const (
 	ErrStatus     Refusal = "the order's status does not allow it"
 	ErrNoCountry  Refusal = "no country"
+	ErrNoAddress  Refusal = "an address is a customer's number, a name and a street"
 	ErrNoSKU      Refusal = "no stock code"
 	ErrQuantity   Refusal = "the quantity is not positive"
 	ErrTooMany    Refusal = "the quantity is above a million"

@@ -15,6 +15,7 @@ const StreamType = "order"
 func Registry() *serializer.Registry {
 	reg := serializer.NewRegistry(nil)
 	serializer.Register[Placed](reg, "order.placed")
+	serializer.Register[Addressed](reg, "order.addressed")
 	serializer.Register[LineAdded](reg, "order.line_added", serializer.Version(2))
 	serializer.Register[LineRemoved](reg, "order.line_removed")
 	serializer.Register[LineReturned](reg, "order.line_returned")
