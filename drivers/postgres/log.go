@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -75,6 +76,9 @@ const (
 // readTo reads on up to a mark.
 func (r *logReader) readTo(ctx context.Context, mark int64) error {
 	types, streamTypes := orNull(r.q.Types), orNull(r.q.StreamTypes)
+	if types == nil && streamTypes == nil {
+		r.page.records = slices.Grow(r.page.records, int(min(int64(r.page.limit), max(mark-r.next, 0))))
+	}
 	stretch := max(firstStretch, int64(r.q.Limit))
 	for r.next < mark && !r.page.full() {
 		to := min(mark, r.next+stretch)

@@ -16,11 +16,12 @@ type pages struct{ plain, sized *statement }
 
 // selectPage returns both forms of a query for rows in some order.
 func selectPage(rows, order string) (plain, sized string) {
-	plain = `SELECT ` + recordColumns + ` ` + rows + ` ORDER BY ` + order + ` LIMIT $1::bigint`
+	page := rows + ` ORDER BY ` + order + ` LIMIT $1::bigint`
+	plain = `SELECT ` + recordColumns + ` ` + page
 	sized = `SELECT ` + recordColumns + ` FROM (
 	SELECT e.*, sum(greatest(coalesce(pg_column_size(event_data), pg_column_size(event_bytes), 0) - 4, 0))
 		OVER (ORDER BY ` + order + ` ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS before
-	FROM (` + plain + `) e
+	FROM (SELECT * ` + page + `) e
 ) page
 WHERE coalesce(before, 0) < $6::bigint
 ORDER BY ` + order
@@ -29,6 +30,7 @@ ORDER BY ` + order
 
 // page gathers records up to a limit of records and of bytes.
 type page struct {
+	scanner         *scanner
 	records         []driver.Record
 	bytes           int
 	limit, maxBytes int
@@ -36,6 +38,9 @@ type page struct {
 
 // read adds what a query finds, up to the limits.
 func (p *page) read(ctx context.Context, c conn, query pages, selection ...any) error {
+	if p.scanner == nil {
+		p.scanner = newScanner()
+	}
 	st, args := query.plain, append([]any{int64(p.limit - len(p.records))}, selection...)
 	if c.store.largest.Load() > int64(p.maxBytes/p.limit) {
 		st, args = query.sized, append(args, int64(p.maxBytes-p.bytes))
@@ -47,11 +52,11 @@ func (p *page) scan(c conn, rows *sql.Rows) error {
 	if p.full() {
 		return nil
 	}
-	p.records = append(p.records, driver.Record{})
-	r := &p.records[len(p.records)-1]
-	if err := scanRecord(rows, r); err != nil {
+	r, err := p.scanner.scan(rows)
+	if err != nil {
 		return err
 	}
+	p.records = append(p.records, r)
 	p.bytes += len(r.Data)
 	c.store.largest.raise(int64(len(r.Data)))
 	return nil

@@ -1,15 +1,12 @@
 package postgres
 
 import (
-	"database/sql"
 	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/lib/pq"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -136,19 +133,4 @@ func (c *appendColumns) addEvent(e *driver.Event) {
 	c.metadata.textOrNull(metadataText(e))
 	c.tags.textOrNull(tagsText(e))
 	c.recordedAt.text(timestamp(e.RecordedAt))
-}
-
-const recordColumns = `global_position, version, stream_type, stream_id, append_size, id, event_type, schema_version,
-	content_type, event_data, event_bytes, metadata, tags, created_at`
-
-// scanRecord reads recordColumns.
-func scanRecord(rows *sql.Rows, r *driver.Record) error {
-	var binary []byte
-	err := rows.Scan(&r.Position, &r.Version, &r.Stream.Type, &r.Stream.ID, &r.AppendSize, &r.ID, &r.Type, &r.Schema,
-		&r.ContentType, &r.Data, &binary, &r.Metadata, (*pq.StringArray)(&r.Tags), &r.RecordedAt)
-	if r.Data == nil {
-		r.Data = binary
-	}
-	r.RecordedAt = r.RecordedAt.UTC()
-	return err
 }

@@ -57,9 +57,11 @@ func (c conn) storedAlready(ctx context.Context, writes []driver.Write) (records
 	if len(ids) == 0 {
 		return nil, nil
 	}
+	s := newScanner()
 	err = c.each(ctx, c.store.sql.byID, func(rows *sql.Rows) error {
-		records = append(records, driver.Record{})
-		return scanRecord(rows, &records[len(records)-1])
+		r, err := s.scan(rows)
+		records = append(records, r)
+		return err
 	}, ids.String())
 	return records, err
 }
