@@ -124,13 +124,8 @@ func (r *Runner) letGo(ctx context.Context, lease eventstore.Lease, failed error
 
 // transact runs fn in a transaction if the driver has them.
 func transact(ctx context.Context, store *eventstore.Store, fn func(ctx context.Context) error) error {
-	began := false
-	err := store.Transact(ctx, func(ctx context.Context) error {
-		began = true
-		return fn(ctx)
-	})
-	if !began && errors.Is(err, eventstore.ErrNotSupported) {
-		return fn(ctx)
+	if store.Transactional() {
+		return store.Transact(ctx, fn)
 	}
-	return err
+	return fn(ctx)
 }

@@ -43,22 +43,33 @@ func (c *cursor) forget() { c.loaded = false }
 // In a transaction the checkpoint goes first: its row is then locked, so that a second runner of the same projection
 // waits, finds it moved and has not called a handler. Without one it goes last: what a crash leaves out is done again.
 func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
-	err := transact(ctx, c.store, func(ctx context.Context) error {
-		steps := []func(context.Context) error{apply, c.saver(next)}
-		if c.store.InTransaction(ctx) {
-			steps[0], steps[1] = steps[1], steps[0]
-		}
-		for _, step := range steps {
-			if err := step(ctx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	if err == nil {
-		c.moved(next)
+	if err := c.together(ctx, next, apply); err != nil {
+		return err
 	}
-	return err
+	c.moved(next)
+	return nil
+}
+
+func (c *cursor) together(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
+	if !c.store.Transactional() {
+		if err := apply(ctx); err != nil {
+			return err
+		}
+		return c.save(ctx, next)
+	}
+	defer c.keep.hold()()
+	return c.store.Transact(ctx, func(ctx context.Context) error {
+		if err := c.keep.save(ctx, c.saved, next); err != nil {
+			return err
+		}
+		return apply(ctx)
+	})
+}
+
+// save moves the checkpoint, and nothing else.
+func (c *cursor) save(ctx context.Context, to int64) error {
+	defer c.keep.hold()()
+	return c.keep.save(ctx, c.saved, to)
 }
 
 // pass moves over events that are not this projection's, up to next.
@@ -75,7 +86,7 @@ func (c *cursor) flush(ctx context.Context) error {
 	if !c.lags() {
 		return nil
 	}
-	err := c.saver(c.position)(ctx)
+	err := c.save(ctx, c.position)
 	if err == nil {
 		c.moved(c.position)
 	}
@@ -86,10 +97,6 @@ func (c *cursor) lags() bool { return c.loaded && c.position != c.saved }
 
 // due returns how long a lagging checkpoint may still wait.
 func (c *cursor) due() time.Duration { return c.interval - time.Since(c.savedAt) }
-
-func (c *cursor) saver(to int64) func(ctx context.Context) error {
-	return func(ctx context.Context) error { return c.keep.save(ctx, c.saved, to) }
-}
 
 func (c *cursor) moved(to int64) {
 	c.position, c.saved, c.savedAt = to, to, time.Now()

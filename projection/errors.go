@@ -10,6 +10,8 @@ import (
 var (
 	// ErrStopped: the projection does not run any more, because its runner has ended or because of a *StoppedError.
 	ErrStopped = errors.New("projection: stopped")
+	// ErrPaused: the projection is paused, and nobody works on it until Resume.
+	ErrPaused = errors.New("projection: paused: call Resume")
 	// ErrNotParked: the stream is not parked in the projection.
 	ErrNotParked = errors.New("projection: the stream is not parked")
 	// ErrUnknown: the runner has no projection of this name.

@@ -9,6 +9,7 @@ import (
 type inbox struct {
 	mu     sync.Mutex
 	asked  []request
+	unread bool               // requests has not been called since the last delivery
 	called context.CancelFunc // wakes the worker that waits; nil if it does not
 }
 
@@ -16,7 +17,7 @@ type inbox struct {
 func (b *inbox) deliver(requests []request) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asked = requests
+	b.asked, b.unread = requests, true
 	if b.called != nil {
 		b.called()
 	}
@@ -25,15 +26,20 @@ func (b *inbox) deliver(requests []request) {
 func (b *inbox) requests() []request {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.unread = false
 	return b.asked
 }
 
-// listen returns a context that ends with ctx or at the next delivery. end is to be called when nobody listens any more.
+// listen returns a context that ends with ctx or as soon as there is a delivery that was not read. end is to be called
+// when nobody listens any more.
 func (b *inbox) listen(ctx context.Context) (called context.Context, end func()) {
 	called, cancel := context.WithCancel(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.called = cancel
+	if b.unread {
+		cancel()
+	}
 	return called, func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

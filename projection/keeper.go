@@ -14,8 +14,11 @@ import (
 type keeper interface {
 	// load returns the checkpoint as it is stored.
 	load(ctx context.Context) (int64, error)
-	// save moves it, if it stands at from.
+	// save moves it, if it stands at from. The caller holds the keeper.
 	save(ctx context.Context, from, to int64) error
+	// hold keeps others in this process from writing the checkpoint until release is called. It comes before the
+	// transaction, so that nobody holds the one and waits for the other.
+	hold() (release func())
 }
 
 // errLost: somebody else owns the partition now, or may own it.
@@ -33,6 +36,8 @@ func (k unowned) save(ctx context.Context, from, to int64) error {
 	return k.store.SaveCheckpoint(ctx, k.name, from, to)
 }
 
+func (unowned) hold() func() { return func() {} }
+
 // tenure is the time for which a runner owns a row. It is used by the row's worker, and renewed by the runner's loop while
 // the worker has nothing to save.
 type tenure struct {
@@ -40,7 +45,9 @@ type tenure struct {
 	owner string
 	ttl   time.Duration
 
-	mu      sync.Mutex
+	writing sync.Mutex // held while the row is written
+
+	mu      sync.Mutex       // guards what follows
 	lease   eventstore.Lease // Position is the checkpoint as it was last seen
 	tell    func() []byte    // makes the row's document, for others to read
 	told    time.Time        // when it was last made
@@ -102,16 +109,23 @@ func (t *tenure) again(ctx context.Context) (int64, error) {
 	return lease.Position, nil
 }
 
-// renew tells that the owner is alive, and how it is doing. It fails with errLost if the row has another owner.
+// hold implements keeper.
+func (t *tenure) hold() (release func()) {
+	t.writing.Lock()
+	return t.writing.Unlock
+}
+
+// renew tells that the owner is alive, and how it is doing, unless its worker is about to: then nobody can take the row.
+// It fails with errLost if the row has another owner.
 func (t *tenure) renew(ctx context.Context) error {
+	if !t.writing.TryLock() {
+		return nil
+	}
+	defer t.writing.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, t.ttl/3)
 	defer cancel()
 	at := t.current().Position
-	err := t.save(ctx, at, at)
-	if errors.Is(err, eventstore.ErrCheckpointMoved) { // by the worker, at this very moment, which is a sign of life
-		return nil
-	}
-	return err
+	return t.save(ctx, at, at)
 }
 
 // noteInterval is how often the document is made anew that goes along with the checkpoint.
@@ -126,9 +140,7 @@ func (t *tenure) save(ctx context.Context, from, to int64) error {
 		return fmt.Errorf("%w: %w", errLost, err)
 	}
 	if err == nil {
-		t.setBusy(t.store.InTransaction(ctx))
 		t.store.OnEnd(ctx, func(committed bool) {
-			t.setBusy(false)
 			if committed {
 				t.renewedAt(began, to)
 			}
@@ -162,17 +174,11 @@ func (t *tenure) renewedAt(at time.Time, position int64) {
 	t.renewed, t.lease.Position = at, position
 }
 
-func (t *tenure) setBusy(busy bool) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.busy = busy
-}
-
 // due reports whether a third of the lease has gone by without a sign of life.
 func (t *tenure) due() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.busy && t.store.Now().Sub(t.renewed) >= t.ttl/3
+	return t.store.Now().Sub(t.renewed) >= t.ttl/3
 }
 
 // over reports whether somebody else may own the row by now.

@@ -24,9 +24,10 @@ func (r *Runner) Run(ctx context.Context) error {
 }
 
 // CatchUp runs all projections until each has handled everything that the log held when CatchUp was called, and returns
-// nil then: for programs that come to an end, and for tests. It returns the joined *StoppedErrors of projections that
-// gave up, and the context's error if it ended before. What is left running and what may be called afterwards is as in
-// Run.
+// nil then: for programs that come to an end, and for tests. What another process owns, that process handles, and CatchUp
+// waits until it has; if it was killed, that takes until its lease has run out. CatchUp returns the joined *StoppedErrors of
+// projections that gave up, ErrPaused for those that are paused, and the context's error if it ended before. What is left
+// running and what may be called afterwards is as in Run.
 func (r *Runner) CatchUp(ctx context.Context) error {
 	head, err := r.store.Head(ctx)
 	if err == nil {
@@ -40,7 +41,7 @@ func (r *Runner) CatchUp(ctx context.Context) error {
 	wg.Go(func() { _ = r.run(running) }) // its errors are what the waits return
 	var errs []error
 	for _, f := range r.feeds {
-		errs = append(errs, r.waitFor(ctx, f, head))
+		errs = append(errs, r.waitFor(ctx, f, head, (*sight).idleBefore))
 	}
 	cancel()
 	wg.Wait()

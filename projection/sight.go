@@ -117,6 +117,14 @@ func (s *sight) stopBefore(position int64) error {
 	return nil
 }
 
+// idleBefore returns why nobody will go on to a position by himself.
+func (s *sight) idleBefore(position int64) error {
+	if s.control.Paused && s.Owner == "" {
+		return ErrPaused
+	}
+	return s.stopBefore(position)
+}
+
 // measure adds to a status what the log says.
 func (s *sight) measure(ctx context.Context) (err error) {
 	store := s.feed.store

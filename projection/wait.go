@@ -22,13 +22,14 @@ func (r *Runner) WaitFor(ctx context.Context, name string, position int64) error
 	if f == nil {
 		return fmt.Errorf("%w: %q is not among those that NewRunner was given", ErrUnknown, name)
 	}
-	return r.waitFor(ctx, f, position)
+	return r.waitFor(ctx, f, position, (*sight).stopBefore)
 }
 
 // firstLook is the wait between the first two looks at what another process does. It doubles from then on.
 const firstLook = 4 * time.Millisecond
 
-func (r *Runner) waitFor(ctx context.Context, f *feed, position int64) error {
+// waitFor waits for a position; hopeless says why it is no use to.
+func (r *Runner) waitFor(ctx context.Context, f *feed, position int64, hopeless func(*sight, int64) error) error {
 	for wait := firstLook; ; wait = min(2*wait, r.opts.Poll) {
 		yes, local, changed := f.board.reached(position)
 		if yes {
@@ -40,8 +41,10 @@ func (r *Runner) waitFor(ctx context.Context, f *feed, position int64) error {
 			err = await(ctx, changed, 0)
 		} else if s, err = r.look(ctx, f); err == nil && s.reached(position) {
 			return nil
-		} else if err = s.hopeless(position, err); err == nil {
-			err = await(ctx, changed, wait)
+		} else if err = lasting(err); err == nil {
+			if err = hopeless(s, position); err == nil {
+				err = await(ctx, changed, wait)
+			}
 		}
 		if err != nil {
 			return fmt.Errorf("projection: wait for %q, which is %s at position %d, to handle position %d: %w",
@@ -50,16 +53,12 @@ func (r *Runner) waitFor(ctx context.Context, f *feed, position int64) error {
 	}
 }
 
-// hopeless returns why it is no use to wait, nil if it may be some; err is what looking ended with.
-func (s *sight) hopeless(position int64, err error) error {
-	switch {
-	case err != nil && !errors.Is(err, eventstore.ErrNotSupported) && !eventstore.Retryable(err):
-		return err
-	case err != nil && !errors.Is(err, eventstore.ErrNotSupported):
-		return nil // an outage, which will pass
-	default:
-		return s.stopBefore(position)
+// lasting returns an error of looking, unless it is an outage, which will pass, or the driver knows no owners.
+func lasting(err error) error {
+	if errors.Is(err, eventstore.ErrNotSupported) || eventstore.Retryable(err) {
+		return nil
 	}
+	return err
 }
 
 // await returns nil after a change or, if it is not 0, after d.

@@ -232,7 +232,7 @@ func (w *worker) tell(ctx context.Context) {
 	if now := time.Now(); w.tenure != nil && w.cursor.loaded && now.Sub(w.told) >= noteInterval {
 		w.told = now
 		w.tenure.news(nil)
-		_ = w.tenure.save(ctx, w.cursor.saved, w.cursor.saved)
+		_ = w.cursor.save(ctx, w.cursor.saved)
 	}
 }
 
@@ -246,7 +246,7 @@ func (w *worker) tellStop(ctx context.Context, reason error) {
 	w.tenure.news(func() []byte { return n.encode() })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	if err := w.tenure.save(ctx, w.cursor.saved, w.cursor.saved); err != nil {
+	if err := w.cursor.save(ctx, w.cursor.saved); err != nil {
 		w.log.Debug("projection stopped, and could not tell other runners", "reason", reason, "error", err)
 	}
 }

@@ -57,6 +57,7 @@ type world struct {
 	balances balances
 	log      *syncBuffer
 	atomic   bool // read model and checkpoint commit together
+	single   bool // the database has one writer
 	shared   bool // reading and writing share a connection
 }
 
@@ -101,7 +102,7 @@ func newSQLiteWorld(t *testing.T, path string) *world {
 	d, err := sqlite.Open(t.Context(), path, nil)
 	require.NoError(t, err)
 	d.DB().MustExec(`CREATE TABLE balance (account TEXT PRIMARY KEY, cents INTEGER NOT NULL) STRICT`)
-	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true, shared: path == ":memory:",
+	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true, single: true, shared: path == ":memory:",
 		wrap: func(f *faults) driver.Store { return faultySQL{faultyTransactor{faulty{d, f}, d}, d} }})
 }
 
