@@ -13,6 +13,7 @@
 //   - [Checkpointer]: how far a projection has come. Without it, projections can't run on this driver.
 //   - [Leaser]: one owner for a projection among many processes. Without it, every runner runs all of its projections.
 //   - [DeadLetterer]: notes of events that could not be handled. Without it, a projection can only stop at them.
+//   - [KeyStore]: keys of people, for package privacy. Without it, they are kept in another database.
 //   - [Transactor]: the caller's transaction. Without it, a projection's handler sees each event at least once rather
 //     than exactly once.
 //   - [Migrator]: tables that have to be brought up to date.

@@ -35,6 +35,7 @@ type broken struct {
 	transact       func(ctx context.Context, fn func(ctx context.Context) error) error
 	onEnd          func(ctx context.Context, f func(committed bool))
 	migrate        func(ctx context.Context) error
+	keys           brokenKeys
 }
 
 func newBroken(h *toyHandle) *broken {
@@ -162,7 +163,7 @@ func (f *flaw) check(t *testing.T, c catch) {
 
 func flaws() []flaw {
 	return slices.Concat(appendFlaws(), atomicityFlaws(), retryFlaws(), roundtripFlaws(), readFlaws(), interruptFlaws(), logFlaws(), markFlaws(),
-		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), leaseFlaws(), deadLetterFlaws())
+		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), leaseFlaws(), deadLetterFlaws(), keyFlaws())
 }
 
 func TestBrokenDrivers(t *testing.T) {

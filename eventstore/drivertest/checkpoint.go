@@ -8,9 +8,9 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// stateClauses are about what is kept beside the events: snapshots, checkpoints, leases, dead letters, tables.
+// stateClauses are about what is kept beside the events: snapshots, checkpoints, leases, dead letters, keys, tables.
 func stateClauses() []clause {
-	return []clause{s6(), checkpoints(), leases(), deadLetters(), migrations()}
+	return []clause{s6(), checkpoints(), leases(), deadLetters(), keyStore(), migrations()}
 }
 
 func checkpoints() clause {

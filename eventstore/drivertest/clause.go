@@ -47,6 +47,7 @@ const (
 	checkpointer need = "driver.Checkpointer"
 	leaser       need = "driver.Leaser"
 	deadLetterer need = "driver.DeadLetterer"
+	keeper       need = "driver.KeyStore"
 	transactor   need = "driver.Transactor"
 	migrator     need = "driver.Migrator"
 	reopen       need = "Database.Reopen"
@@ -69,6 +70,8 @@ func (n need) metBy(db *Database) (ok bool) {
 		_, ok = db.Store.(driver.Checkpointer)
 	case leaser:
 		_, ok = db.Store.(driver.Leaser)
+	case keeper:
+		_, ok = db.Store.(driver.KeyStore)
 	case deadLetterer:
 		_, ok = db.Store.(driver.DeadLetterer)
 	case transactor:

@@ -35,7 +35,7 @@ func TestDocumentation(t *testing.T) {
 	})
 	t.Run("every capability and every hook is named", func(t *testing.T) {
 		for _, name := range []string{"BatchCommitter", "Waiter", "Snapshotter", "Checkpointer", "Leaser", "DeadLetterer", "Transactor",
-			"Migrator", "Reopen", "Restore", "OneWriter", "OneConnection", "Damage", "Disconnect", "Remove"} {
+			"Migrator", "KeyStore", "Reopen", "Restore", "OneWriter", "OneConnection", "Damage", "Disconnect", "Remove"} {
 			require.Contains(t, page, "`"+name+"`")
 		}
 	})
