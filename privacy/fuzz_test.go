@@ -26,8 +26,10 @@ func FuzzSealed(f *testing.F) {
 	_, err = forgetful.Forget(f.Context(), "c-1")
 	require.NoError(f, err)
 	f.Fuzz(func(t *testing.T, name, street, free string) {
-		if !utf8.ValidString(name + street + free) {
-			t.Skip("JSON can't hold it")
+		for _, text := range []string{name, street, free} {
+			if !utf8.ValidString(text) {
+				t.Skip("JSON can't hold it")
+			}
 		}
 		e := registered{Customer: "c-1", Name: name, Home: address{Street: street}, Country: free}
 		plain, err := reg.Encode(e)
