@@ -15,11 +15,10 @@ func connect(dsn string, o Options) (*sqlx.DB, error) {
 		return nil, err
 	}
 	config.BinaryParameters = config.BinaryParameters || o.Unprepared
-	connector, err := pq.NewConnectorConfig(config)
-	if err != nil {
-		return nil, errDSN
+	if config.ConnectTimeout == 0 {
+		config.ConnectTimeout = connectPatience
 	}
-	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	db := sqlx.NewDb(sql.OpenDB(&lines{config: config, ack: ackPatience, all: make(map[*line]bool)}), "postgres")
 	db.SetMaxOpenConns(o.MaxConns)
 	db.SetMaxIdleConns(o.MaxConns)
 	return db, nil

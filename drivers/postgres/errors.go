@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -41,14 +42,23 @@ func failed(ctx context.Context, doing string, err error) error {
 		return nil
 	}
 	f := &failure{doing: doing, err: err}
-	switch {
+	switch end := ended(ctx); {
 	case answer(err):
-	case ctx.Err() != nil:
-		f.kind = ctx.Err()
+	case end != nil:
+		f.kind = end
 	default:
 		f.kind = meaning(err)
 	}
 	return f
+}
+
+// ended returns the context's error, also in the moment in which its deadline has passed and only others that wait for it
+// have noticed.
+func ended(ctx context.Context) error {
+	if deadline, ok := ctx.Deadline(); ok && !time.Now().Before(deadline) && ctx.Err() == nil {
+		return context.DeadlineExceeded
+	}
+	return ctx.Err()
 }
 
 // answer reports whether err is an answer rather than a failure.

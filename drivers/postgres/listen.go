@@ -1,13 +1,17 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 // ear listens for the notifications of other processes on a connection of its own, until it is closed or the connection
@@ -15,7 +19,7 @@ import (
 type ear struct {
 	news      *news
 	users     int // guarded by news.mu
-	cancel    context.CancelFunc
+	cancel    context.CancelCauseFunc
 	listening chan struct{} // closed once it hears
 	ended     chan struct{} // closed when it does not any more, for the reason err
 	err       error
@@ -26,12 +30,14 @@ const (
 	pingPatience = 10 * time.Second
 )
 
+var errSilent = fmt.Errorf("the server does not answer: %w", driver.ErrUnavailable)
+
 func openEar(n *news) *ear {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	e := &ear{news: n, cancel: cancel, listening: make(chan struct{}), ended: make(chan struct{})}
 	go func() {
 		defer close(e.ended)
-		defer cancel()
+		defer cancel(nil)
 		e.err = e.listen(ctx, cancel)
 	}()
 	return e
@@ -47,11 +53,11 @@ func (e *ear) over() bool {
 }
 
 func (e *ear) close() {
-	e.cancel()
+	e.cancel(nil)
 	<-e.ended
 }
 
-func (e *ear) listen(ctx context.Context, cancel context.CancelFunc) error {
+func (e *ear) listen(ctx context.Context, cancel context.CancelCauseFunc) error {
 	o := e.news.store.options
 	if o.ListenDSN == "" {
 		return errors.New("there is no connection string for LISTEN: set Options.ListenDSN to hear of other processes' commits")
@@ -61,13 +67,16 @@ func (e *ear) listen(ctx context.Context, cancel context.CancelFunc) error {
 	}
 	l := startListener(ctx, o.ListenDSN)
 	defer l.stop()
+	giveUp := func() { cancel(errSilent) }
+	late := time.AfterFunc(connectPatience, giveUp)
 	if err := l.Listen(o.Schema); err != nil {
 		return l.reason(err)
 	}
+	late.Stop()
 	close(e.listening)
 	var pings sync.WaitGroup
 	defer pings.Wait()
-	defer cancel() // ends a ping under way
+	defer cancel(nil) // ends a ping under way
 	ping := time.NewTicker(pingInterval)
 	defer ping.Stop()
 	for {
@@ -80,7 +89,7 @@ func (e *ear) listen(ctx context.Context, cancel context.CancelFunc) error {
 				e.news.wake()
 			}
 		case <-ping.C:
-			pings.Go(func() { l.ping(cancel) })
+			pings.Go(func() { l.ping(giveUp) })
 		}
 	}
 }
@@ -99,13 +108,13 @@ func startListener(ctx context.Context, dsn string) *listener {
 	l := new(listener)
 	const again = time.Millisecond // how long it sleeps before it finds out that it was closed
 	started := make(chan struct{})
-	l.Listener = pq.NewDialListener(dialer{ctx}, dsn, again, again, func(_ pq.ListenerEventType, err error) {
+	l.Listener = pq.NewDialListener(earDialer{ctx}, dsn, again, again, func(_ pq.ListenerEventType, err error) {
 		if err != nil {
 			<-started
 			l.lose(err)
 		}
 	})
-	l.stopDial = context.AfterFunc(ctx, func() { l.lose(ctx.Err()) })
+	l.stopDial = context.AfterFunc(ctx, func() { l.lose(context.Cause(ctx)) })
 	close(started)
 	return l
 }
@@ -144,17 +153,19 @@ func (l *listener) reason(fallback error) error {
 	return fallback
 }
 
-// dialer makes connections that are closed when its context ends.
-type dialer struct{ ctx context.Context }
+// earDialer makes connections that are closed when its context ends.
+type earDialer struct{ ctx context.Context }
 
 // Dial implements pq.Dialer.
-func (d dialer) Dial(network, address string) (net.Conn, error) {
+func (d earDialer) Dial(network, address string) (net.Conn, error) {
 	return d.DialTimeout(network, address, 0)
 }
 
 // DialTimeout implements pq.Dialer.
-func (d dialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
-	c, err := (&net.Dialer{Timeout: timeout}).DialContext(d.ctx, network, address)
+func (d earDialer) DialTimeout(network, address string, timeout time.Duration) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(d.ctx, cmp.Or(timeout, connectPatience))
+	defer cancel()
+	c, err := dialer{ackPatience}.dial(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -88,9 +88,11 @@ func (v *voice) flush() {
 }
 
 func (v *voice) notify() {
-	const patience = 5 * time.Second
+	const patience = 2 * time.Second
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	s := v.news.store
-	_ = conn{store: s}.each(ctx, s.sql.notify, func(*sql.Rows) error { return nil }, s.options.Schema, v.news.name)
+	_, _ = returning(ctx, func() (struct{}, error) {
+		return struct{}{}, conn{store: s}.each(ctx, s.sql.notify, func(*sql.Rows) error { return nil }, s.options.Schema, v.news.name)
+	})
 }

@@ -178,12 +178,23 @@ func (s *Store) DB() *sqlx.DB { return s.db }
 // Close implements driver.Store. Connections that are lost already are no error.
 func (s *Store) Close() error {
 	s.news.voice.close()
-	s.sql.close()
 	if !s.ownsDB {
+		s.giveBackStatements()
 		return nil
 	}
 	if err := s.db.Close(); err != nil && !isDisconnect(err) {
 		return fmt.Errorf("postgres: close: %w", err)
 	}
 	return nil
+}
+
+// giveBackStatements closes the prepared statements on the caller's pool, which takes a word with the server on each
+// connection. It does not wait for a server that is silent.
+func (s *Store) giveBackStatements() {
+	ctx, cancel := context.WithTimeout(context.Background(), cancelPatience)
+	defer cancel()
+	_, _ = returning(ctx, func() (struct{}, error) {
+		s.sql.close()
+		return struct{}{}, nil
+	})
 }

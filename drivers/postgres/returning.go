@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// cancelPatience is how long the server may take to answer a cancellation.
+// cancelPatience is how long the server may take to act upon a cancellation.
 const cancelPatience = time.Second
 
 // returning runs f, which makes calls with ctx, and returns when ctx ends even if they don't: lib/pq asks the server to
@@ -31,7 +31,7 @@ func returning[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		return r.value, r.err
 	case <-ctx.Done():
 	}
-	late := time.NewTimer(cancelPatience)
+	late := time.NewTimer(cancelPatience + cancelPatience/2) // a line has given up by then
 	defer late.Stop()
 	select {
 	case r := <-done:

@@ -1,0 +1,113 @@
+package postgres
+
+import (
+	"context"
+	sqldriver "database/sql/driver"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+// lines makes the connections of a pool, each with a line of its own.
+type lines struct {
+	config pq.Config
+	ack    time.Duration
+
+	mu  sync.Mutex
+	all map[*line]bool
+}
+
+// Connect implements the connector of database/sql.
+func (ls *lines) Connect(ctx context.Context) (sqldriver.Conn, error) {
+	connector, err := pq.NewConnectorConfig(ls.config)
+	if err != nil {
+		return nil, errDSN
+	}
+	l := &line{lines: ls, ack: ls.ack}
+	connector.Dialer(l)
+	var c sqldriver.Conn
+	err = l.connecting(ctx, func() error {
+		c, err = connector.Connect(ctx)
+		return err
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
+	case err != nil:
+		return nil, err
+	}
+	ls.add(l)
+	return &session{c.(pqConn), l}, nil
+}
+
+// Driver implements the connector of database/sql.
+func (ls *lines) Driver() sqldriver.Driver { return pq.Driver{} }
+
+func (ls *lines) add(l *line) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	ls.all[l] = true
+}
+
+func (ls *lines) remove(l *line) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	delete(ls.all, l)
+}
+
+// closeIdle closes the lines on which nothing is awaited and nothing has moved after a moment. database/sql notices when
+// it is about to use one, and takes another.
+func (ls *lines) closeIdle(since int64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for l := range ls.all {
+		if !l.waiting.Load() && l.last.Load() <= since {
+			_ = l.main.Close()
+		}
+	}
+}
+
+// pqConn is what a connection of lib/pq can do.
+type pqConn interface {
+	sqldriver.Conn
+	sqldriver.ConnBeginTx
+	sqldriver.ConnPrepareContext
+	sqldriver.ExecerContext
+	sqldriver.NamedValueChecker
+	sqldriver.Pinger
+	sqldriver.QueryerContext
+	sqldriver.SessionResetter
+	sqldriver.Validator
+}
+
+// session is a connection of lib/pq whose transactions begin and end within their context, too.
+type session struct {
+	pqConn
+	line *line
+}
+
+// BeginTx implements the driver.ConnBeginTx of database/sql.
+func (s *session) BeginTx(ctx context.Context, opts sqldriver.TxOptions) (tx sqldriver.Tx, err error) {
+	err = s.line.within(ctx, func() error {
+		tx, err = s.pqConn.BeginTx(ctx, opts)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &sessionTx{tx, ctx, s.line}, nil
+}
+
+type sessionTx struct {
+	sqldriver.Tx
+	ctx  context.Context
+	line *line
+}
+
+// Commit implements the driver.Tx of database/sql.
+func (t *sessionTx) Commit() error { return t.line.within(t.ctx, t.Tx.Commit) }
+
+// Rollback implements the driver.Tx of database/sql.
+func (t *sessionTx) Rollback() error { return t.line.within(t.ctx, t.Tx.Rollback) }
