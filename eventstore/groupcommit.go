@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -30,6 +31,7 @@ type groupCommit struct {
 
 // queued is a commit in the queue or in a batch.
 type queued struct {
+	ctx           context.Context // the caller's
 	writes        []driver.Write
 	events, bytes int
 	outcome       driver.Outcome
@@ -53,7 +55,7 @@ func (g *groupCommit) init(d driver.Store) {
 // commit returns what driver.Store's Commit returns. It ends when ctx ends: a commit that still waits is taken out of
 // the queue and not written; of one in flight the outcome is unknown.
 func (g *groupCommit) commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
-	q := newQueued(writes)
+	q := newQueued(ctx, writes)
 	direct, err := g.enter(ctx, q)
 	if err != nil {
 		return nil, err
@@ -73,8 +75,8 @@ func (g *groupCommit) commit(ctx context.Context, writes []driver.Write) ([]driv
 	}
 }
 
-func newQueued(writes []driver.Write) *queued {
-	q := &queued{writes: writes, landed: make(chan struct{})}
+func newQueued(ctx context.Context, writes []driver.Write) *queued {
+	q := &queued{ctx: ctx, writes: writes, landed: make(chan struct{})}
 	for i := range writes {
 		q.events += len(writes[i].Events)
 		for j := range writes[i].Events {
@@ -180,7 +182,7 @@ func (g *groupCommit) shrunk(bytes int) {
 // ones, which would otherwise miss the batch.
 func (g *groupCommit) fly(batch []*queued) {
 	for len(batch) > 0 {
-		g.commitBatch(context.Background(), batch)
+		g.commitBatch(batch)
 		runtime.Gosched()
 		g.mu.Lock()
 		if batch = g.take(); len(batch) == 0 {
@@ -190,7 +192,9 @@ func (g *groupCommit) fly(batch []*queued) {
 	}
 }
 
-func (g *groupCommit) commitBatch(ctx context.Context, batch []*queued) {
+func (g *groupCommit) commitBatch(batch []*queued) {
+	ctx, land := flight(batch)
+	defer land()
 	outcomes, err := g.outcomes(ctx, batch)
 	for i, q := range batch {
 		if err != nil {
@@ -199,6 +203,28 @@ func (g *groupCommit) commitBatch(ctx context.Context, batch []*queued) {
 			q.outcome = outcomes[i]
 		}
 		close(q.landed)
+	}
+}
+
+// flight returns the context of a batch. One caller's that ends must not take the others down, so it ends with the last
+// of them: what nobody waits for must not keep the lane, as a connection would that never answers.
+func flight(batch []*queued) (ctx context.Context, land func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	var waiting atomic.Int64
+	waiting.Store(int64(len(batch)))
+	stops := make([]func() bool, len(batch))
+	for i, q := range batch {
+		stops[i] = context.AfterFunc(q.ctx, func() {
+			if waiting.Add(-1) == 0 {
+				cancel()
+			}
+		})
+	}
+	return ctx, func() {
+		for _, stop := range stops {
+			stop()
+		}
+		cancel()
 	}
 }
 

@@ -218,6 +218,42 @@ func TestB4ACallerThatGivesUpInFlightMayTryAgainWithTheSameIDs(t *testing.T) {
 	})
 }
 
+// unanswered never answers a batch: its call ends with its context.
+type unanswered struct{ *gated }
+
+func (d unanswered) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestB4AFlightThatIsNotAnsweredEndsWhenItsLastCallerGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := unanswered{newGated()}
+		s := open(t, d, accounts(), nil)
+		blocker := call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)
+		one, cancelOne := context.WithCancel(t.Context())
+		two, cancelTwo := context.WithCancel(t.Context())
+		first := call(one, s, account(1), eventstore.Any, eventstore.Events(closed{})...)
+		second := call(two, s, account(2), eventstore.Any, eventstore.Events(closed{})...)
+		d.gate <- nil
+		<-blocker.done
+		synctest.Wait() // the two fly together now
+		cancelOne()
+		<-first.done
+		next := call(t.Context(), s, account(3), eventstore.Any, eventstore.Events(closed{})...)
+		select {
+		case d.gate <- nil:
+			t.Error("the lane was freed while somebody still waited")
+		default:
+		}
+		cancelTwo()
+		<-second.done
+		d.gate <- nil
+		<-next.done
+		require.NoError(t, next.err, "the lane is free again")
+	})
+}
+
 func TestB4CloseWaitsForAFlightWhoseCallersHaveAllLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newGated()
