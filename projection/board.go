@@ -94,10 +94,10 @@ func (b *board) resumed() int {
 	return b.control.Resumed
 }
 
-func (b *board) requests() []request {
+func (b *board) terms(l layout) terms {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.control.Requests
+	return b.control.terms(l)
 }
 
 // reached reports whether every partition has handled a position, as far as this runner knows; local, whether it knows
@@ -169,9 +169,20 @@ func (g gauge) began(number int, owner string) {
 	})
 }
 
-func (g gauge) advanced(state State, position int64, events int) {
+func (g gauge) advanced(state State, position int64, events int, p Progress) {
 	g.change(func(r *reading) {
-		r.known, r.State, r.Position = true, state, position
+		r.known, r.State, r.Position, r.Progress = true, state, position, Progress{}
+		if state == StateCatchingUp {
+			r.Progress = p
+		}
+		r.meter.add(time.Now(), events)
+	})
+}
+
+// handled takes note of events that were handled apart from the batches.
+func (g gauge) handled(position int64, events int) {
+	g.change(func(r *reading) {
+		r.known, r.Position = true, max(r.Position, position)
 		r.meter.add(time.Now(), events)
 	})
 }
@@ -200,7 +211,7 @@ func (g gauge) note() (n note) {
 	g.board.mu.Lock()
 	defer g.board.mu.Unlock()
 	r := g.board.readings[g.row]
-	n.State, n.Rate, n.Parked = r.State, r.meter.perSecond(time.Now()), r.Parked
+	n.State, n.Rate, n.Parked, n.Progress = r.State, r.meter.perSecond(time.Now()), r.Parked, r.Progress
 	if r.LastError != nil {
 		n.Error, n.ErrorAt = r.LastError.Error(), r.LastErrorAt.UTC()
 	}

@@ -27,18 +27,69 @@ type control struct {
 	// done are known by the dead letter.
 	Requests []request `json:"requests,omitempty"`
 	Asked    int       `json:"asked,omitempty"` // requests so far
+	// Rebuild is the version that is being built beside the live one.
+	Rebuild  *rebuild `json:"rebuild,omitempty"`
+	Versions int      `json:"versions"` // so far
 }
 
 func newControl() control {
 	first := layout{Epoch: 1, Version: 1, Partitions: 1}
-	return control{Live: first, Partitions: 1, Epochs: 1}
+	return control{Live: first, Partitions: 1, Epochs: 1, Versions: 1}
 }
 
-// moving reports whether the live layout is about to be replaced, so that nobody may start on it.
-func (c *control) moving() bool { return c.Partitions != c.Live.Partitions }
+// recut reports whether a layout is about to be replaced by one of another number of partitions.
+func (c *control) recut(l layout) bool { return c.Partitions != l.Partitions }
 
-// versions returns the live version.
-func (c *control) versions() []int { return []int{c.Live.Version} }
+// moving reports whether layouts are about to be replaced, so that nobody may start on them.
+func (c *control) moving() bool {
+	return c.recut(c.Live) || c.Rebuild != nil && (c.recut(c.Rebuild.Layout) || c.Rebuild.Stage == stageFreeze)
+}
+
+// parts returns the partitions of the live version and of the one that is being built, whether they are worked on or not.
+func (c *control) parts(projection string) []part {
+	all := c.Live.parts(projection)
+	if c.Rebuild != nil {
+		all = append(all, c.Rebuild.Layout.parts(projection)...)
+	}
+	return all
+}
+
+// open returns the partitions that are to be worked on.
+func (c *control) open(projection string) []part {
+	switch {
+	case c.Paused || c.moving():
+		return nil
+	case c.Rebuild != nil && c.Rebuild.Cancelled:
+		return c.Live.parts(projection)
+	default:
+		return c.parts(projection)
+	}
+}
+
+// versions returns the live version and after it the one that is being built, if one is.
+func (c *control) versions() []int {
+	if c.Rebuild != nil {
+		return []int{c.Live.Version, c.Rebuild.Layout.Version}
+	}
+	return []int{c.Live.Version}
+}
+
+// terms is what the document says to a worker.
+type terms struct {
+	requests   []request
+	closed     bool  // nothing is to be done: the layout is not in force
+	rebuilding bool  // the version is not live yet
+	barrier    int64 // the last position to handle for now; 0 for none
+}
+
+func (c *control) terms(l layout) terms {
+	t := terms{requests: c.Requests, rebuilding: l.Epoch != c.Live.Epoch}
+	if r := c.Rebuild; r != nil && !r.Cancelled {
+		t.barrier = r.Barrier
+	}
+	t.closed = t.rebuilding && (c.Rebuild == nil || c.Rebuild.Cancelled || c.Rebuild.Layout.Epoch != l.Epoch)
+	return t
+}
 
 func (c *control) epoch() int {
 	c.Epochs++

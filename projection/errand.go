@@ -50,7 +50,7 @@ func (p *parked) next(requests []request) (errand, bool) {
 // attend goes on with a parked stream, if that is asked for. It reports whether it did.
 func (w *worker) attend(ctx, work context.Context) (bool, error) {
 	if w.errand == nil {
-		next, ok := w.parked.next(w.inbox.requests())
+		next, ok := w.parked.next(w.terms.requests)
 		if !ok {
 			return false, nil
 		}
@@ -97,7 +97,7 @@ func (w *worker) unpark(ctx, work context.Context, e *errand) (done bool, err er
 // handleWaiting commits the handling of a parked stream's events, and moves its dead letter behind them.
 func (w *worker) handleWaiting(work context.Context, d eventstore.DeadLetter, b waiting) error {
 	err := w.cursor.commit(work, w.cursor.position, func(ctx context.Context) error {
-		if err := w.recipe.apply(ctx, b.events); err != nil {
+		if err := w.apply(ctx, b.events); err != nil {
 			return err
 		}
 		return w.moveLetter(ctx, d, b.next)
@@ -109,7 +109,7 @@ func (w *worker) handleWaiting(work context.Context, d eventstore.DeadLetter, b 
 		return &failure{suspects: b.events, err: err}
 	}
 	w.parkAt(d, b.next)
-	w.gauge.advanced(StateCatchingUp, w.cursor.position, len(b.events))
+	w.gauge.handled(w.cursor.position, len(b.events))
 	return nil
 }
 

@@ -39,6 +39,17 @@ func On[T any](p *Projection, handle func(ctx context.Context, e Event[T]) error
 	p.handlers = append(p.handlers, h)
 }
 
+// SideEffect has handle called as On does, for work that is done to the world and not to the read model: a mail, a message,
+// a call of another service. It is silent while a version is being built, and goes on for the events behind the switch,
+// where the version before it left off. A type of event may have a handler of both On and SideEffect; On's comes first.
+//
+// Such work is done at least once: if the batch is rolled back, the event is handed out again.
+func SideEffect[T any](p *Projection, handle func(ctx context.Context, e Event[T]) error) {
+	On(p, handle)
+	last := len(p.handlers) - 1
+	p.handlers[last].effect = true
+}
+
 // OnBatch has handle called with up to Options.BatchSize events at a time, in order, for read models that are written
 // faster that way. Options.Types says which; a projection has either this or handlers of On. events is handle's to
 // keep. Everything else is as in On.
@@ -50,6 +61,7 @@ func OnBatch(p *Projection, handle BatchHandler) {
 
 // handler is what On was given.
 type handler struct {
+	effect bool   // of SideEffect
 	goType string // for messages
 	types  func(*eventstore.Store) []string
 	handle func(ctx context.Context, e eventstore.Event) error
@@ -57,7 +69,8 @@ type handler struct {
 
 // recipe is a projection's handlers brought together: which events it is made of and what is done with them.
 type recipe struct {
-	types []string // current names, sorted
+	types   []string // current names, sorted
+	effects bool     // some of the handlers are of SideEffect
 	// apply handles a batch. Its error is a *failure.
 	apply BatchHandler
 }
@@ -84,24 +97,38 @@ func (p *Projection) recipe(store *eventstore.Store) (recipe, []error) {
 
 func (p *Projection) typedRecipe(store *eventstore.Store) (recipe, []error) {
 	var errs []error
-	handlers, owners := typed{}, map[string]string{}
+	t := typed{handlers: byType{}, effects: byType{}}
+	owners := map[string]string{}
 	for _, h := range p.handlers {
 		types := h.types(store)
 		if h.handle == nil {
-			errs = append(errs, fmt.Errorf("the handler of On[%s] is nil", h.goType))
+			errs = append(errs, fmt.Errorf("the handler of %s is nil", h.label()))
 		}
 		if len(types) == 0 {
-			errs = append(errs, fmt.Errorf("the handler of On[%s] would never be called: no registered type is one, "+
-				"register it with serializer.Register", h.goType))
+			errs = append(errs, fmt.Errorf("the handler of %s would never be called: no registered type is one, "+
+				"register it with serializer.Register", h.label()))
 		}
 		for _, name := range types {
-			if owner, taken := owners[name]; taken {
-				errs = append(errs, fmt.Errorf("%s has two handlers, On[%s] and On[%s]", name, owner, h.goType))
+			key := fmt.Sprint(name, h.effect)
+			if owner, taken := owners[key]; taken {
+				errs = append(errs, fmt.Errorf("%s has two handlers, %s and %s", name, owner, h.label()))
 			}
-			handlers[name], owners[name] = h.handle, h.goType
+			owners[key] = h.label()
+			t.of(h.effect)[name] = h.handle
 		}
 	}
-	return recipe{types: slices.Sorted(maps.Keys(handlers)), apply: handlers.apply}, errs
+	names := slices.Collect(maps.Keys(t.handlers))
+	names = slices.AppendSeq(names, maps.Keys(t.effects))
+	slices.Sort(names)
+	return recipe{types: slices.Compact(names), effects: len(t.effects) > 0, apply: t.apply}, errs
+}
+
+// label names the handler in messages.
+func (h *handler) label() string {
+	if h.effect {
+		return fmt.Sprintf("SideEffect[%s]", h.goType)
+	}
+	return fmt.Sprintf("On[%s]", h.goType)
 }
 
 func (p *Projection) batchRecipe(store *eventstore.Store) (recipe, []error) {
@@ -122,8 +149,18 @@ func (p *Projection) batchRecipe(store *eventstore.Store) (recipe, []error) {
 	return recipe{types: slices.Sorted(slices.Values(types)), apply: whole(p.batches[0]).apply}, errs
 }
 
-// typed handles a batch event by event, with the handler of each one's name.
-type typed map[string]func(ctx context.Context, e eventstore.Event) error
+// byType has the handler of each event's name.
+type byType map[string]func(ctx context.Context, e eventstore.Event) error
+
+// typed handles a batch event by event.
+type typed struct{ handlers, effects byType }
+
+func (t typed) of(effect bool) byType {
+	if effect {
+		return t.effects
+	}
+	return t.handlers
+}
 
 func (t typed) apply(ctx context.Context, events []eventstore.Event) (err error) {
 	i := 0
@@ -132,12 +169,20 @@ func (t typed) apply(ctx context.Context, events []eventstore.Event) (err error)
 			err = &failure{suspects: events[i : i+1], before: stored(events[:i+1]) - 1, err: err}
 		}
 	}()
+	steps := []byType{t.handlers, t.effects}
+	if Rebuilding(ctx) {
+		steps = steps[:1]
+	}
 	for i = range events {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := t[events[i].Type](ctx, events[i]); err != nil {
-			return err
+		for _, step := range steps {
+			if handle := step[events[i].Type]; handle != nil {
+				if err := handle(ctx, events[i]); err != nil {
+					return err
+				}
+			}
 		}
 	}
 	return nil

@@ -8,26 +8,26 @@ import (
 // inbox is where a worker finds what others want of it. It is safe for concurrent use.
 type inbox struct {
 	mu     sync.Mutex
-	asked  []request
-	unread bool               // requests has not been called since the last delivery
+	latest terms
+	unread bool               // read has not been called since the last delivery
 	called context.CancelFunc // wakes the worker that waits; nil if it does not
 }
 
-// deliver replaces the requests, and wakes the worker.
-func (b *inbox) deliver(requests []request) {
+// deliver replaces what was delivered before, and wakes the worker.
+func (b *inbox) deliver(t terms) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.asked, b.unread = requests, true
+	b.latest, b.unread = t, true
 	if b.called != nil {
 		b.called()
 	}
 }
 
-func (b *inbox) requests() []request {
+func (b *inbox) read() terms {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.unread = false
-	return b.asked
+	return b.latest
 }
 
 // listen returns a context that ends with ctx or as soon as there is a delivery that was not read. end is to be called

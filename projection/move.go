@@ -7,41 +7,63 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore"
 )
 
-// move goes on with what changes a layout, and reports whether one has changed.
-func (o *ownership) move(ctx context.Context, p plan) (moved bool, err error) {
+// move goes on with what changes layouts, and reports whether one has changed. What fails is tried again at the next poll.
+func (o *ownership) move(ctx context.Context, p plan) (moved bool) {
 	for _, f := range o.feeds {
-		doc := p.docs[f.name]
-		if !doc.moving() {
-			continue
+		changed, err := o.moveOne(ctx, f, p)
+		switch {
+		case err == nil:
+			moved = moved || changed
+		case errors.As(err, new(*eventstore.HeldError)): // an owner has not heard of it yet, or another runner does it
+		case ctx.Err() == nil:
+			f.log.Warn("projection could not be moved to other partitions or to another version, another try follows", "error", err)
 		}
-		err := o.repartition(ctx, f)
-		if errors.As(err, new(*eventstore.HeldError)) { // an owner has not heard of it yet, or another runner does it
-			continue
-		}
-		if err != nil {
-			return moved, err
-		}
-		moved = true
 	}
-	return moved, nil
+	return moved
 }
 
-// repartition replaces a projection's live layout by one of as many partitions as were asked for. For that moment it
-// owns all partitions of the old one.
+func (o *ownership) moveOne(ctx context.Context, f *feed, p plan) (bool, error) {
+	doc := p.docs[f.name]
+	if doc.recut(doc.Live) || doc.Rebuild != nil && doc.recut(doc.Rebuild.Layout) {
+		return true, o.repartition(ctx, f)
+	}
+	return o.promote(ctx, f, p)
+}
+
+// repartition replaces a projection's layouts by some of as many partitions as were asked for. For that moment it owns all
+// partitions of the old ones.
 func (o *ownership) repartition(ctx context.Context, f *feed) error {
-	return o.amend(ctx, f.name, func(ctx context.Context, c *control) (err error) {
-		if !c.moving() {
+	return o.amend(ctx, f.name, func(ctx context.Context, c *control) error {
+		changed := false
+		layouts := []*layout{&c.Live}
+		if c.Rebuild != nil {
+			layouts = append(layouts, &c.Rebuild.Layout)
+		}
+		for _, l := range layouts {
+			if !c.recut(*l) {
+				continue
+			}
+			changed = true
+			if err := o.recut(ctx, f, c, l); err != nil {
+				return err
+			}
+		}
+		if !changed {
 			return errUnchanged
 		}
-		at, release, err := o.seize(ctx, c.Live.parts(f.name))
-		defer func() { err = errors.Join(err, release(err)) }()
-		if err != nil {
-			return err
-		}
-		c.Live = c.Live.after(at, c.Partitions, c.epoch())
-		f.log.Info("projection is cut anew", "partitions", c.Partitions, "position", c.Live.Start)
 		return nil
 	})
+}
+
+func (o *ownership) recut(ctx context.Context, f *feed, c *control, l *layout) (err error) {
+	at, release, err := o.seize(ctx, l.parts(f.name))
+	defer func() { err = errors.Join(err, release(err)) }()
+	if err != nil {
+		return err
+	}
+	*l = l.after(at, c.Partitions, c.epoch())
+	f.log.Info("projection is cut anew", "version", l.Version, "partitions", l.Partitions, "position", l.Start)
+	return nil
 }
 
 // seize makes this runner's steward the owner of partitions, and returns where they stand. It fails with

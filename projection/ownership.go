@@ -99,11 +99,10 @@ func (o *ownership) poll(ctx, work context.Context) (done bool, err error) {
 	if err := o.take(ctx, work, plan); err != nil {
 		return false, err
 	}
-	moved, err := o.move(ctx, plan)
-	if moved {
+	if o.move(ctx, plan) {
 		o.nudge()
 	}
-	return plan.stopped && len(o.held) == 0, errors.Join(err, o.renew(work))
+	return plan.stopped && len(o.held) == 0, o.renew(work)
 }
 
 // maxPolls is how many polls in a row may fail with an error that is no outage, until Run gives up.
@@ -196,7 +195,7 @@ func (o *ownership) start(ctx, work context.Context, h *holding) {
 	o.held[row] = h
 	w := h.feed.newWorker(h.part, o.owner, h.tenure)
 	h.worker = w
-	w.inbox.deliver(h.feed.board.requests())
+	w.inbox.deliver(h.feed.board.terms(h.part.layout))
 	o.wg.Go(func() {
 		err := errExited // unless the loop returns
 		defer func() { o.over <- outcome{row, o.dismiss(work, w, err)} }()

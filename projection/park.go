@@ -101,6 +101,6 @@ func (w *worker) setAside(work context.Context, f *failure, then Action) error {
 	}
 	w.logFailure(slog.LevelError, f, message, "tries", d.Tries)
 	w.caution.passed(e.Position)
-	w.gauge.advanced(StateCatchingUp, e.Position, 0)
+	w.gauge.handled(e.Position, 0)
 	return nil
 }

@@ -35,7 +35,7 @@ func (o *ownership) plan(rs roster) (plan, error) {
 		parts = append(parts, open...)
 		if f != nil {
 			o.show(f, rs, doc)
-			p.stopped = p.stopped && len(open) == 0 && !doc.Paused && !doc.moving()
+			p.stopped = p.stopped && len(open) == 0 && len(doc.open(name)) > 0
 		}
 	}
 	p.should = rs.spread(me, members, parts, func(p part) bool { return o.old[p.row()] != "" })
@@ -64,12 +64,9 @@ func names(members []member) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// open returns the partitions that are to be worked on.
+// open returns the partitions that are to be worked on and have not been given up.
 func (o *ownership) open(rs roster, name string, doc control) []part {
-	if doc.Paused || doc.moving() {
-		return nil
-	}
-	return slices.DeleteFunc(doc.Live.parts(name), func(p part) bool { return o.stopped(rs, p, doc) })
+	return slices.DeleteFunc(doc.open(name), func(p part) bool { return o.stopped(rs, p, doc) })
 }
 
 // stopped reports whether a partition has been given up, so that this runner leaves it alone until the projection is
@@ -102,7 +99,7 @@ func (o *ownership) show(f *feed, rs roster, doc control) {
 		f.board.saw(f.name, doc)
 		for _, h := range o.held {
 			if h.feed == f {
-				h.worker.inbox.deliver(doc.Requests)
+				h.worker.inbox.deliver(doc.terms(h.part.layout))
 			}
 		}
 	}

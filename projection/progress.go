@@ -11,6 +11,7 @@ import (
 // projections' events among them, since its catching up began; new events make Total grow.
 type Progress struct {
 	Projection  string
+	Version     int
 	Partition   int           // which of its partitions, from 0
 	Done, Total int64         // equal when it has caught up
 	Rate        float64       // positions per second

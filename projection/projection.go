@@ -2,6 +2,7 @@ package projection
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -51,6 +52,12 @@ type Options struct {
 	Partitions int
 	// From is where a projection begins that has never run. Default: the beginning of the log.
 	From Start
+	// OnRebuild, if set, runs in the transaction that begins a rebuild: the place to create the tables of the new version.
+	OnRebuild func(ctx context.Context, version int) error
+	// OnSwitch runs in the transaction that makes a rebuilt version the one that is in use: the place to have a view look at
+	// the new version's table. If it fails, it is called again, ever after, and the old version stays in use. Rebuild
+	// needs it.
+	OnSwitch func(ctx context.Context, from, to int) error
 	// CheckpointInterval is how often the checkpoint is stored while nothing but other projections' events pass by.
 	// Default: 1 second.
 	CheckpointInterval time.Duration

@@ -94,6 +94,9 @@ func (w *worker) policy(f *failure) Policy {
 	if f == nil {
 		return Policy{Tries: o.Tries, MinBackoff: o.MinBackoff, MaxBackoff: o.MaxBackoff, Then: Stop}
 	}
+	if w.terms.rebuilding {
+		o.Failures = *o.RebuildFailures
+	}
 	return o.policy(f.class)
 }
 

@@ -37,9 +37,9 @@ func (rs roster) control(projection string) (control, error) {
 	return readControl(rs.rows[controlRow(projection)])
 }
 
-// owner returns who owns a row now, empty if nobody does.
+// owner returns who works on a row now, empty if nobody does.
 func (rs roster) owner(row string) string {
-	if l := rs.rows[row]; l.Until.After(rs.now) {
+	if l := rs.rows[row]; l.Until.After(rs.now) && !isSteward(l.Owner) {
 		return l.Owner
 	}
 	return ""
@@ -67,7 +67,7 @@ type note struct {
 	Parked   int       `json:"parked,omitempty"` // streams
 	Error    string    `json:"error,omitempty"`  // the latest
 	ErrorAt  time.Time `json:"error_at,omitzero"`
-	Progress *Progress `json:"progress,omitempty"` // while it catches up
+	Progress Progress  `json:"progress,omitzero"` // while it catches up
 	Stop     *stopNote `json:"stop,omitempty"`
 }
 

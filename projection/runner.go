@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -134,6 +135,8 @@ func (r *Runner) nudge() {
 // stewardSuffix tells the owner who changes what is decided about a projection from the one who works on it. Both are the
 // same runner; who owns a lease already gets it again, and must not get it for the other purpose.
 const stewardSuffix = "/steward"
+
+func isSteward(owner string) bool { return strings.HasSuffix(owner, stewardSuffix) }
 
 // newOwner returns a name for a runner that tells people where it runs, and that no other runner has.
 func newOwner() string {

@@ -35,8 +35,31 @@ func (f *feed) sight(rs roster) *sight {
 		ps, stop := s.partition(p, rs, v)
 		s.Partitions, s.stops = append(s.Partitions, ps), append(s.stops, stop)
 	}
-	s.sum()
+	t := sum(s.Partitions)
+	s.State, s.Position, s.Rate, s.Parked, s.Owner, s.Progress = t.State, t.Position, t.Rate, t.Parked, t.Owner, t.Progress
+	s.LastError, s.LastErrorAt = t.LastError, t.LastErrorAt
+	s.Rebuild = s.rebuild(rs, v)
 	return s
+}
+
+// rebuild returns how the version is doing that is being built.
+func (s *sight) rebuild(rs roster, v view) *RebuildStatus {
+	r := s.control.Rebuild
+	if r == nil {
+		return nil
+	}
+	b := &RebuildStatus{Version: r.Layout.Version, Cancelled: r.Cancelled}
+	for _, p := range r.Layout.parts(s.Projection) {
+		ps, _ := s.partition(p, rs, v)
+		b.Partitions = append(b.Partitions, ps)
+	}
+	t := sum(b.Partitions)
+	b.State, b.Position, b.Rate, b.Parked, b.Owner, b.Progress = t.State, t.Position, t.Rate, t.Parked, t.Owner, t.Progress
+	b.LastError, b.LastErrorAt = t.LastError, t.LastErrorAt
+	if r.Cancelled {
+		b.State = StatePaused
+	}
+	return b
 }
 
 // partition returns how a partition is doing, and why it is no use to wait for it.
@@ -70,7 +93,7 @@ func (s *sight) partition(p part, rs roster, v view) (PartitionStatus, error) {
 
 // status returns what a note tells.
 func (n note) status(p part) PartitionStatus {
-	s := PartitionStatus{Partition: p.number, State: n.State, Rate: n.Rate, Parked: n.Parked}
+	s := PartitionStatus{Partition: p.number, State: n.State, Rate: n.Rate, Parked: n.Parked, Progress: n.Progress}
 	if n.State == "" || n.Stop != nil { // what its last owner has left
 		s.State = StateStarting
 	}
@@ -83,26 +106,29 @@ func (n note) status(p part) PartitionStatus {
 // severity orders the states by how much they need attention.
 var severity = [...]State{StateLive, StateParked, StateCatchingUp, StateStarting, StateRetrying, StatePaused, StateStopped}
 
-// sum makes the projection's status of those of its partitions.
-func (s *sight) sum() {
+// sum makes one status of those of partitions.
+func sum(parts []PartitionStatus) (all PartitionStatus) {
 	var owners []string
 	worst := 0
-	for i, p := range s.Partitions {
+	for i, p := range parts {
 		worst = max(worst, slices.Index(severity[:], p.State))
-		if i == 0 || p.Position < s.Position {
-			s.Position = p.Position
+		if i == 0 || p.Position < all.Position {
+			all.Position = p.Position
 		}
-		s.Rate += p.Rate
-		s.Parked += p.Parked
-		if p.LastError != nil && !p.LastErrorAt.Before(s.LastErrorAt) {
-			s.LastError, s.LastErrorAt = p.LastError, p.LastErrorAt
+		if p.Progress.Left >= all.Progress.Left && p.Progress.Total > 0 {
+			all.Progress = p.Progress
+		}
+		if p.LastError != nil && !p.LastErrorAt.Before(all.LastErrorAt) {
+			all.LastError, all.LastErrorAt = p.LastError, p.LastErrorAt
 		}
 		if p.Owner != "" && !slices.Contains(owners, p.Owner) {
 			owners = append(owners, p.Owner)
 		}
+		all.Rate += p.Rate
+		all.Parked += p.Parked
 	}
-	s.State = severity[worst]
-	s.Owner = strings.Join(owners, ",")
+	all.State, all.Owner = severity[worst], strings.Join(owners, ",")
+	return all
 }
 
 func (s *sight) reached(position int64) bool { return s.Position >= position }

@@ -42,7 +42,7 @@ func (rs roster) members() []member {
 	alive := map[string]*member{}
 	for name, l := range rs.rows {
 		owner := rs.owner(name)
-		if owner == "" || strings.HasSuffix(owner, stewardSuffix) {
+		if owner == "" {
 			continue
 		}
 		m := alive[owner]

@@ -49,6 +49,26 @@ type Status struct {
 	Tenures Tenures
 	// Partitions is how each of its partitions is doing.
 	Partitions []PartitionStatus
+	// Progress is how far it has come with catching up; of several partitions, that of the one that will take longest. It is
+	// zero if it does not catch up.
+	Progress Progress
+	// Rebuild is how the version is doing that is being built; nil if none is.
+	Rebuild *RebuildStatus
+}
+
+// RebuildStatus is how a version is doing that is being built. Its fields are those of Status.
+type RebuildStatus struct {
+	Version     int
+	State       State // StatePaused also if it was cancelled
+	Cancelled   bool
+	Position    int64
+	Rate        float64
+	Progress    Progress
+	LastError   error
+	LastErrorAt time.Time
+	Parked      int
+	Owner       string
+	Partitions  []PartitionStatus
 }
 
 // PartitionStatus is how a partition of a projection is doing. Its fields are those of Status. What another process
@@ -61,6 +81,7 @@ type PartitionStatus struct {
 	LastError   error
 	LastErrorAt time.Time
 	Parked      int
+	Progress    Progress
 	Owner       string
 }
 

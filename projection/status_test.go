@@ -160,10 +160,10 @@ func TestP8ALongCatchUpReportsProgress(t *testing.T) {
 		r.reach(t, "slow", w.append(t, "late", renamed{})) // live by now, and no catch-up
 		require.NoError(t, r.stop())
 		require.Equal(t, []projection.Progress{
-			{Projection: "slow", Done: 10, Total: 40, Rate: 1, Left: 30 * time.Second},
-			{Projection: "slow", Done: 20, Total: 40, Rate: 1, Left: 20 * time.Second},
-			{Projection: "slow", Done: 30, Total: 40, Rate: 1, Left: 10 * time.Second},
-			{Projection: "slow", Done: 40, Total: 40, Rate: 1},
+			{Projection: "slow", Version: 1, Done: 10, Total: 40, Rate: 1, Left: 30 * time.Second},
+			{Projection: "slow", Version: 1, Done: 20, Total: 40, Rate: 1, Left: 20 * time.Second},
+			{Projection: "slow", Version: 1, Done: 30, Total: 40, Rate: 1, Left: 10 * time.Second},
+			{Projection: "slow", Version: 1, Done: 40, Total: 40, Rate: 1},
 		}, got)
 		require.Contains(t, w.log.String(), `msg="projection is catching up" projection=slow done=20 total=40 rate=1 left=20s`)
 		require.Contains(t, w.log.String(), `msg="projection has caught up" projection=slow done=40 rate=1 took=40s`)

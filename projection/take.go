@@ -120,7 +120,7 @@ func (o *ownership) take(ctx, work context.Context, p plan) error {
 	var taken []*holding
 	for _, f := range o.feeds {
 		doc := p.docs[f.name]
-		for _, each := range doc.Live.parts(f.name) {
+		for _, each := range doc.parts(f.name) {
 			row := each.row()
 			if o.inTheWay(f, each, p.rs.rows[row], p.rs.owner(row)) || !p.should[row] || o.held[row] != nil {
 				continue
@@ -159,7 +159,7 @@ func (o *ownership) try(ctx context.Context, f *feed, p part) (*tenure, error) {
 	t, err := acquire(ctx, o.store, p.row(), o.owner, o.opts.Lease)
 	var held *eventstore.HeldError
 	if errors.As(err, &held) {
-		if held.Lease.Owner != "" {
+		if owner := held.Lease.Owner; owner != "" && !isSteward(owner) {
 			o.inTheWay(f, p, held.Lease, held.Lease.Owner)
 		}
 		return nil, nil

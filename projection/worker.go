@@ -36,6 +36,7 @@ type worker struct {
 	parked      parked
 	errand      *errand // the parked stream that is being gone on with; nil if none is
 	inbox       inbox
+	terms       terms // as last read
 	catchUp     catchUp
 	overtakenAt time.Time // when that was last worth a warning
 	told        time.Time // when others were last told of a failure
@@ -53,7 +54,7 @@ func (f *feed) newWorker(p part, owner string, t *tenure) *worker {
 	if t != nil {
 		t.news(func() []byte { return w.gauge.note().encode() })
 		w.cursor.keep = t
-		w.stand(t.current().Position)
+		w.begin(t.current().Position)
 	}
 	return w
 }
@@ -83,8 +84,14 @@ func (w *worker) step(ctx, work context.Context) error {
 	if err := w.ready(ctx); err != nil {
 		return err
 	}
+	if w.terms = w.inbox.read(); w.terms.closed {
+		return w.idle(ctx)
+	}
 	if more, err := w.attend(ctx, work); err != nil || more {
 		return err
+	}
+	if w.terms.barrier > 0 && w.cursor.position >= w.terms.barrier {
+		return w.stand(ctx, work)
 	}
 	page, err := w.read(ctx)
 	if err != nil {
@@ -111,12 +118,12 @@ func (w *worker) ready(ctx context.Context) error {
 	loaded := w.cursor.loaded
 	saved, err := w.cursor.keep.load(ctx)
 	if err == nil && !loaded {
-		w.stand(saved)
+		w.begin(saved)
 	}
 	return err
 }
 
-func (w *worker) stand(saved int64) {
+func (w *worker) begin(saved int64) {
 	w.cursor.stand(saved)
 	w.catchUp.start(w.cursor.position)
 }
@@ -126,12 +133,13 @@ func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
 	page, err := w.store.ReadAll(ctx, after, &eventstore.ReadOptions{Types: w.recipe.types,
 		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: w.parked.except(w.part.takes())})
+	page = cut(until(page, w.terms.barrier), w.caution.size(w.opts.BatchSize))
 	var damaged *eventstore.DecodeError
 	if !errors.As(err, &damaged) {
-		return cut(page, w.caution.size(w.opts.BatchSize)), err
+		return page, err
 	}
 	if page.Next > after {
-		return cut(page, w.caution.size(w.opts.BatchSize)), nil // what stands before it comes first
+		return page, nil // what stands before it comes first
 	}
 	return page, undecodable(damaged)
 }
@@ -143,6 +151,20 @@ const maxReach = 5000
 func (w *worker) reach() int {
 	n := w.opts.BatchSize
 	return max(n, min(n*w.part.layout.Partitions, maxReach))
+}
+
+// until returns what stands in a page up to a position, 0 standing for all of it.
+func until(page eventstore.Page, last int64) eventstore.Page {
+	if last > 0 && page.Next > last {
+		page.Next = last
+		for i := range page.Events {
+			if page.Events[i].Position > last {
+				page.Events = page.Events[:i:i]
+				break
+			}
+		}
+	}
+	return page
 }
 
 // cut returns the first n stored events of a page.
@@ -163,13 +185,16 @@ func (w *worker) handle(ctx context.Context, page eventstore.Page) error {
 	if len(page.Events) == 0 {
 		return w.cursor.pass(ctx, page.Next)
 	}
-	err := w.cursor.commit(ctx, page.Next, func(ctx context.Context) error {
-		return w.recipe.apply(ctx, page.Events)
-	})
+	err := w.cursor.commit(ctx, page.Next, func(ctx context.Context) error { return w.apply(ctx, page.Events) })
 	if err == nil || errors.As(err, new(*failure)) || blameless(err) {
 		return err
 	}
 	return &failure{suspects: page.Events, err: err} // the commit refused what a handler had written
+}
+
+// apply hands events to the handlers.
+func (w *worker) apply(ctx context.Context, events []eventstore.Event) error {
+	return w.recipe.apply(deliver(ctx, w.part.layout.Version, w.terms.rebuilding), events)
 }
 
 // advanced takes note of a batch that was committed.
@@ -178,17 +203,22 @@ func (w *worker) advanced(page eventstore.Page) {
 		w.log.Info("projection goes on after a failure", "position", page.Next)
 	}
 	w.caution.passed(page.Next)
-	state := StateLive
+	p, report := w.catchUp.advanced(page)
+	p.Projection, p.Partition, p.Version = w.name, w.part.number, w.part.layout.Version
+	w.gauge.advanced(w.stateAt(page), page.Next, len(page.Events), p)
+	if report && w.onProgress != nil {
+		w.onProgress(p)
+	}
+}
+
+func (w *worker) stateAt(page eventstore.Page) State {
 	switch {
 	case page.Next < page.Head:
-		state = StateCatchingUp
+		return StateCatchingUp
 	case len(w.parked.streams) > 0:
-		state = StateParked
-	}
-	w.gauge.advanced(state, page.Next, len(page.Events))
-	if p, ok := w.catchUp.advanced(page); ok && w.onProgress != nil {
-		p.Projection, p.Partition = w.name, w.part.number
-		w.onProgress(p)
+		return StateParked
+	default:
+		return StateLive
 	}
 }
 
@@ -207,6 +237,22 @@ func (w *worker) wait(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// stand stays where it is, at a barrier, with the checkpoint stored for others to see.
+func (w *worker) stand(ctx, work context.Context) error {
+	if err := w.cursor.flush(work); err != nil {
+		return err
+	}
+	return w.idle(ctx)
+}
+
+// idle returns when there is something new in the inbox.
+func (w *worker) idle(ctx context.Context) error {
+	called, end := w.inbox.listen(ctx)
+	defer end()
+	<-called.Done()
+	return ctx.Err()
 }
 
 // settle stores a checkpoint that lags behind. If that fails, the next run passes by the same events again.
