@@ -67,6 +67,9 @@ func (s *Store) AppendAll(ctx context.Context, writes ...Write) ([]Receipt, erro
 	if errors.As(err, &duplicate) {
 		return s.firstReceipts(ctx, prepared, duplicate.Stored)
 	}
+	if err == nil && len(receipts) != len(prepared) {
+		err = fmt.Errorf("outcome unknown, the driver returned %d receipts for %d writes", len(receipts), len(prepared))
+	}
 	if err != nil {
 		return nil, appendError(prepared, err)
 	}

@@ -223,3 +223,14 @@ func TestAClosedStoreSaysSo(t *testing.T) {
 	_, err = collect(s.Subscribe(t.Context(), 0, nil))
 	require.ErrorIs(t, err, eventstore.ErrClosed)
 }
+
+// forgetful is a driver that loses count of its receipts.
+type forgetful struct{ driver.Store }
+
+func (forgetful) Commit(context.Context, []driver.Write) ([]driver.Receipt, error) { return nil, nil }
+
+func TestAppendThroughADriverThatReturnsTooFewReceipts(t *testing.T) {
+	store := open(t, forgetful{memory.New()}, accounts(), nil)
+	_, err := store.Append(t.Context(), ada, eventstore.Any, eventstore.Events(opened{"Ada"})...)
+	require.ErrorContains(t, err, "outcome unknown, the driver returned 0 receipts for 1 writes")
+}

@@ -36,6 +36,8 @@ type broken struct {
 	onEnd          func(ctx context.Context, f func(committed bool))
 	migrate        func(ctx context.Context) error
 	keys           brokenKeys
+
+	batches bool // it likes its commits in batches
 }
 
 func newBroken(h *toyHandle) *broken {
@@ -64,6 +66,9 @@ func (b *broken) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]d
 
 // Batching has the portable layer commit side by side, so that mistakes in Commit meet concurrency.
 func (b *broken) Batching() driver.Batching {
+	if b.batches {
+		return b.toyHandle.Batching()
+	}
 	return driver.Batching{Direct: 100, Lanes: 1, MaxCommits: 20, MaxEvents: 1000}
 }
 

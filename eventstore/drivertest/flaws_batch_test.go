@@ -53,9 +53,11 @@ func judgedByBefore(b *broken) {
 	b.commitBatch = func(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
 		versions := make(map[driver.StreamID]int64)
 		known := make(map[uuid.UUID]bool)
+		b.db.mu.Lock()
 		for id := range b.db.ids {
 			known[id] = true
 		}
+		b.db.mu.Unlock()
 		for _, writes := range commits {
 			for _, w := range writes {
 				versions[w.Stream] = b.versionOf(ctx, w.Stream)

@@ -47,13 +47,13 @@ func (o *HistoryOptions) orDefaults() HistoryOptions {
 type Violation struct {
 	Seed  uint64
 	Round int    // from 1
-	Rule  string // the promise, one of Rules
+	Rule  string // the promise's name, see Rules
 	Text  string // what happened, and the calls that prove it
 }
 
 // Error implements error.
 func (v *Violation) Error() string {
-	return fmt.Sprintf("seed %d, round %d: broken: %s\n%s", v.Seed, v.Round, v.Rule, v.Text)
+	return fmt.Sprintf("seed %d, round %d: broken: %s: %s\n%s", v.Seed, v.Round, v.Rule, textOf(v.Rule), v.Text)
 }
 
 // RunHistories has clients append, read and subscribe at the same time, through the portable store and through every

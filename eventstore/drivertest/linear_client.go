@@ -137,7 +137,7 @@ func (c *client) judgeAppend(ctx context.Context, a *appendCall) {
 	default:
 		var ok bool
 		if a.outcome, ok = c.allowed(ctx, a.err); !ok {
-			c.fail(violation(typedErrors, "", a))
+			c.fail(violation(typedErrors, fmt.Sprintf("the context of the call: %v", ctx.Err()), a))
 		}
 	}
 }
@@ -219,7 +219,7 @@ func (c *client) judgeTransaction(ctx context.Context, t *transactionCall, rolle
 		t.outcome, ok = c.allowed(ctx, t.err)
 	}
 	if !ok {
-		c.fail(violation(typedErrors, "", t))
+		c.fail(violation(typedErrors, fmt.Sprintf("the context of the transaction: %v", ctx.Err()), t))
 	}
 	for _, step := range t.steps {
 		if a, ok := step.(*appendCall); ok && a.outcome == stored && t.outcome == stored {

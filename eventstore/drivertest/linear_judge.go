@@ -9,28 +9,51 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore"
 )
 
-// The promises that a history can show broken.
+// Rule is a promise that histories are checked against.
+type Rule struct{ Name, Text string }
+
+// The names of the rules.
 const (
-	typedErrors   = "an error is a conflict, an id's misuse, the context's end or, where connections are cut, a lost connection"
-	contiguous    = "the versions of a stream are 1, 2, 3 and so on, in the order of their positions"
-	once          = "an event is stored once, however often it is sent"
-	nothingElse   = "nothing is stored but what was sent, and nothing that was refused or rolled back"
-	wholeAppends  = "an append, an AppendAll and a transaction are stored as a whole or not at all"
-	nothingLost   = "what was acknowledged is stored"
-	receiptsMatch = "receipts and conflicts say what is true"
-	expectations  = "an append succeeds where its stream is as expected, and is a conflict where it is not"
-	readsMatch    = "a read hands out what is stored, all that was asked for, in order"
-	complete      = "a page of the log and a subscription hand out everything up to where they end, once and in order, and come to the end"
-	fresh         = "a page of the log that begins after an append returned has its events, unless an older append is under way"
-	realTime      = "an append that returned before another began has the lower positions"
-	linearizable  = "there is an order of all appends, transactions and reads of streams that explains every answer, in which no call is later than one that began after it had returned"
+	typedErrors    = "errors"
+	everythingEnds = "ends"
+	contiguous     = "versions"
+	once           = "once"
+	nothingElse    = "nothing else"
+	wholeAppends   = "whole"
+	nothingLost    = "nothing lost"
+	receiptsMatch  = "receipts"
+	expectations   = "expectations"
+	readsMatch     = "reads"
+	complete       = "log"
+	fresh          = "fresh"
+	realTime       = "real time"
+	linearizable   = "linearizable"
 )
 
-// Rules lists the promises that histories are checked against.
-func Rules() []string {
-	return []string{typedErrors, contiguous, once, nothingElse, wholeAppends, nothingLost, receiptsMatch,
-		expectations, readsMatch, complete,
-		fresh, realTime, linearizable}
+// Rules lists the promises, in the order in which they are checked.
+func Rules() []Rule {
+	return []Rule{
+		{typedErrors, "an error is a conflict, an id's misuse, the context's end or, where connections are cut, a lost connection"},
+		{everythingEnds, "every call comes to its end"},
+		{contiguous, "the versions of a stream are 1, 2, 3 and so on, in the order of their positions"},
+		{once, "an event is stored once, however often it is sent"},
+		{nothingLost, "what was acknowledged is stored"},
+		{receiptsMatch, "receipts, conflicts and refusals say what is true"},
+		{nothingElse, "nothing is stored or handed out that nobody sent, or that was refused or rolled back"},
+		{wholeAppends, "an append, an AppendAll and a transaction are stored as a whole or not at all"},
+		{readsMatch, "a read hands out what is stored, all that was asked for, in order"},
+		{complete, "a page of the log and a subscription hand out everything up to where they end, once and in order, and come to the end"},
+		{expectations, "an append succeeds where its stream is as expected, and is a conflict where it is not"},
+		{realTime, "an append that returned before another began has the lower positions"},
+		{fresh, "a page of the log that was asked for after an append returned has its events, unless an older append is under way"},
+		{linearizable, "one order of all appends, transactions and reads of streams explains every answer, " +
+			"and no call comes in it after one that began when it had returned"},
+	}
+}
+
+func textOf(rule string) string {
+	all := Rules()
+	return all[slices.IndexFunc(all, func(r Rule) bool { return r.Name == rule })].Text
 }
 
 // judge checks the recorded calls against what is stored, the plainest promises first.
@@ -59,7 +82,7 @@ type sight struct {
 	call any
 }
 
-// each calls f for every part of an append that its caller was told is stored, and that no rollback took back.
+// acknowledged calls f for every part of an append that its caller was told is stored, and that no rollback took back.
 func (j *judgement) acknowledged(f func(a *appendCall, p part, receipt eventstore.Receipt) *Violation) *Violation {
 	for _, a := range j.rec.appends {
 		if a.result() != stored && (a.outcome != duplicate || a.within != nil) {
@@ -116,25 +139,26 @@ func (a *appendCall) witness() []any {
 
 // origins finds the append of every stored event.
 func (j *judgement) origins() *Violation {
-	whole, sent := make(map[uuid.UUID]bool), make(map[uuid.UUID][]any)
+	whole := make(map[uuid.UUID]bool)
 	for _, a := range j.rec.appends {
 		for _, p := range a.parts {
-			_, stored := j.truth.placeOf(p.batch)
-			for i := range p.events {
-				id := p.events[i].ID
-				whole[id] = whole[id] || stored
-				sent[id] = append(sent[id], a.witness()...)
+			if _, ok := j.truth.placeOf(p.batch); ok {
+				for i := range p.events {
+					whole[p.events[i].ID] = true
+				}
 			}
 		}
 	}
 	for _, f := range j.truth.log {
-		switch {
-		case sent[f.id] == nil:
-			return violation(nothingElse, fmt.Sprintf("position %d holds event %s, which nobody sent", f.position, f.id))
-		case !whole[f.id]:
-			return violation(wholeAppends, fmt.Sprintf("position %d, version %d of %s, stands there without the rest of what it was sent with, "+
-				"or in another order, or changed", f.position, f.version, f.stream), sent[f.id]...)
+		if whole[f.id] {
+			continue
 		}
+		senders := j.rec.senders(f.id)
+		if senders == nil {
+			return violation(nothingElse, fmt.Sprintf("position %d holds event %s, which nobody sent", f.position, f.id))
+		}
+		return violation(wholeAppends, fmt.Sprintf("position %d, version %d of %s, stands there without the rest of what it was sent with, "+
+			"or in another order, or changed", f.position, f.version, f.stream), senders...)
 	}
 	return nil
 }
@@ -182,7 +206,7 @@ func (j *judgement) difference(got, want []entry) string {
 	}
 	switch {
 	case i < len(want) && i < len(got) && got[i].position == want[i].position:
-		return fmt.Sprintf("the event at position %d is not the one that is stored there: want %+v, got %+v", got[i].position, want[i], got[i])
+		return fmt.Sprintf("the event at position %d: %s", got[i].position, differences(&want[i], &got[i]))
 	case i < len(want) && (i == len(got) || got[i].position > want[i].position):
 		return fmt.Sprintf("position %d was left out; it holds version %d of %s", want[i].position, want[i].version, want[i].stream)
 	case i < len(got):

@@ -153,10 +153,22 @@ func (j *judgement) answer(a *appendCall, own map[eventstore.StreamID]pending) (
 		m.effects, v = j.duplicateAnswer(a, own)
 	case conflicted:
 		m.effects, v = j.conflictAnswer(a, own)
+		m.calls = append(m.calls, j.storers(a)...)
 	case misused:
 		m.either, v = j.misuseAnswer(a, own)
 	}
 	return m, v
+}
+
+// storers returns the calls that stored what this one sent, for the tables of violations.
+func (j *judgement) storers(a *appendCall) []any {
+	var calls []any
+	for _, p := range a.parts {
+		if u := j.units[p.batch]; u != nil {
+			calls = append(calls, u.calls...)
+		}
+	}
+	return calls
 }
 
 // observed is a version that a call, perhaps inside a transaction, says a stream had: nobody but the transaction can

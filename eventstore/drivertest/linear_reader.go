@@ -36,7 +36,7 @@ func (c *client) readAs(ctx context.Context, call *readCall) bool {
 func (r *round) readFailed(ctx context.Context, s *span, what string, err error) {
 	if _, ok := r.allowed(ctx, err); !ok {
 		s.end = r.rec.tick()
-		r.fail(violation(typedErrors, fmt.Sprintf("%s, from tick %d, %s: %v", s.by, s.begin, what, err)))
+		r.fail(violation(typedErrors, fmt.Sprintf("%s, from tick %d, %s: %v (its context: %v)", s.by, s.begin, what, err, ctx.Err())))
 	}
 }
 
@@ -85,6 +85,7 @@ func (r *round) readPage(ctx context.Context, store *eventstore.Store, call *pag
 
 // readers follow the log while the clients write: one page by page, the others by subscription.
 type readers struct {
+	*round
 	sync.WaitGroup
 	all []*reader
 }
@@ -103,7 +104,7 @@ type reader struct {
 }
 
 func (r *round) follow(ctx context.Context) *readers {
-	list := new(readers)
+	list := &readers{round: r}
 	for i := range 4 {
 		f := &reader{round: r, store: r.stores[i%len(r.stores)], reached: r.start, moved: make(chan struct{}),
 			rng: rand.New(rand.NewPCG(r.opts.Seed, uint64(r.number)<<32|uint64(1000+i)))}
@@ -114,7 +115,7 @@ func (r *round) follow(ctx context.Context) *readers {
 			f.name, follow = "tailer", f.tail
 		}
 		list.all = append(list.all, f)
-		list.Go(func() { follow(ctx) })
+		list.Go(func() { r.guarded(f.name, func() { follow(ctx) }) })
 	}
 	return list
 }
@@ -194,7 +195,7 @@ func (f *reader) hear(ctx context.Context, s *subscription, n int) {
 }
 
 // finish reads what is stored now that nobody writes, and waits until every reader has been handed all of it.
-func (r *round) finish(ctx context.Context, followers *readers) error {
+func (r *readers) finish(ctx context.Context) error {
 	soon, cancel := context.WithTimeout(ctx, patience/4)
 	defer cancel()
 	for i, store := range r.stores {
@@ -206,7 +207,7 @@ func (r *round) finish(ctx context.Context, followers *readers) error {
 	if err := r.readTruth(soon); err != nil {
 		return err
 	}
-	for _, f := range followers.all {
+	for _, f := range r.all {
 		if err := f.wait(soon, r.truth.last(f.opts)); err != nil {
 			return r.stuck(err, violation(complete, fmt.Sprintf("%s was not handed what it waits for: %v", f.name, err)))
 		}

@@ -56,7 +56,7 @@ func (j *judgement) readTrue(c *readCall, e *entry, own pending) *Violation {
 	case f == nil:
 		return violation(readsMatch, fmt.Sprintf("version %d of %s is not stored", e.version, c.stream), c)
 	case f.entry != *e:
-		return violation(readsMatch, fmt.Sprintf("version %d of %s is stored as %+v and was read as %+v", e.version, c.stream, f.entry, *e), c)
+		return violation(readsMatch, fmt.Sprintf("version %d of %s: %s", e.version, c.stream, differences(&f.entry, e)), c)
 	}
 	return nil
 }

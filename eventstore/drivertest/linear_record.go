@@ -3,6 +3,7 @@ package drivertest
 import (
 	"hash/maphash"
 	"math"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -40,6 +41,21 @@ func record[T any](r *recording, list *[]T, c T) {
 
 // never is the end of what may still happen at any time.
 const never = math.MaxInt64
+
+// senders returns the calls that sent an event.
+func (r *recording) senders(id uuid.UUID) []any {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var calls []any
+	for _, a := range r.appends {
+		for _, p := range a.parts {
+			if slices.ContainsFunc(p.events, func(e eventstore.NewEvent) bool { return e.ID == id }) {
+				calls = append(calls, a.witness()...)
+			}
+		}
+	}
+	return calls
+}
 
 // span is when a call was made, and by whom.
 type span struct {

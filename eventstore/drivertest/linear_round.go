@@ -7,6 +7,7 @@ import (
 	"hash/maphash"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -101,22 +102,37 @@ func (r *round) play() error {
 	readers := r.follow(ctx)
 	var clients sync.WaitGroup
 	for i := range r.opts.Clients {
-		clients.Go(func() { r.newClient(i).work(ctx) })
+		c := r.newClient(i)
+		clients.Go(func() { r.guarded(c.name, func() { c.work(ctx) }) })
 	}
 	clients.Wait()
 	err := disturbed()
-	if err == nil && r.broken() == nil {
-		err = r.settle(ctx)
+	for _, then := range []func(ctx context.Context) error{r.settle, readers.finish} {
+		if err == nil && r.broken() == nil {
+			err = then(ctx)
+		}
 	}
-	if err == nil {
-		err = r.finish(ctx, readers)
-	}
+	stuck := ctx.Err() != nil && r.ctx.Err() == nil
 	cancel()
 	readers.Wait()
-	if v := r.broken(); v != nil {
+	switch v := r.broken(); {
+	case v != nil:
 		return v
+	case stuck && err != nil:
+		return violation(everythingEnds, fmt.Sprintf("calls were still under way after %v; the last one to end: %v", patience, err))
+	default:
+		return err
 	}
-	return err
+}
+
+// guarded makes a panic of the driver's a violation.
+func (r *round) guarded(name string, f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			r.fail(violation(typedErrors, fmt.Sprintf("%s: panic: %v\n%s", name, p, debug.Stack())))
+		}
+	}()
+	f()
 }
 
 // disturb cuts connections until the function that it returns is called.
@@ -125,11 +141,12 @@ func (r *round) disturb(ctx context.Context) (stop func() error) {
 		return func() error { return nil }
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	done := make(chan error)
+	done := make(chan error, 1)
 	go func() { done <- r.disturbance()(ctx) }()
 	return func() error {
+		early := len(done) > 0
 		cancel()
-		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+		if err := <-done; early && err != nil {
 			return fmt.Errorf("disturb the history: %w", err)
 		}
 		return nil
@@ -228,10 +245,19 @@ func again(ctx context.Context, call func() error) error {
 	}
 }
 
+// ended reports whether an error says that the context has ended. A deadline may pass a moment before the context hears of
+// it.
+func ended(ctx context.Context, err error) bool {
+	if at, ok := ctx.Deadline(); ok && !time.Now().Before(at) && errors.Is(err, context.DeadlineExceeded) {
+		return true
+	}
+	return ctx.Err() != nil && errors.Is(err, ctx.Err())
+}
+
 // allowed reports whether a call may fail with an error, and what that says about what it wrote.
 func (r *round) allowed(ctx context.Context, err error) (outcome, bool) {
 	switch {
-	case ctx.Err() != nil && errors.Is(err, ctx.Err()):
+	case ended(ctx, err):
 		return unknown, true
 	case errors.Is(err, driver.ErrUnavailable):
 		return unknown, r.faults

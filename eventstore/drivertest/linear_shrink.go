@@ -111,14 +111,15 @@ func (x streamIndex) prefix(moments []*moment) []*moment {
 	return until(moments, sorted[n].end)
 }
 
-// until is the history as it was known at a tick: what had not returned may not have happened, unless it wrote.
+// until is the history as it was known at a tick. What had not returned by then may have happened at any time later; of
+// what only looked, that says nothing.
 func until(moments []*moment, tick int64) []*moment {
 	var list []*moment
 	for _, m := range moments {
 		switch {
 		case m.end <= tick:
 			list = append(list, m)
-		case m.begin < tick && m.writes():
+		case m.writes():
 			list = append(list, &moment{begin: m.begin, end: never, effects: m.effects, either: m.either, calls: m.calls})
 		}
 	}

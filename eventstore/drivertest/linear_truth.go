@@ -39,7 +39,7 @@ func (r *round) readTruth(ctx context.Context) error {
 	}
 	r.truth = &truth{streams: make(map[eventstore.StreamID][]*fact), ids: make(map[uuid.UUID]*fact)}
 	for i := range log.records {
-		if err := r.truth.add(r.contents, &log.records[i]); err != nil {
+		if err := r.add(&log.records[i]); err != nil {
 			return err
 		}
 	}
@@ -49,7 +49,8 @@ func (r *round) readTruth(ctx context.Context) error {
 	return nil
 }
 
-func (t *truth) add(c contents, rec *driver.Record) error {
+func (r *round) add(rec *driver.Record) error {
+	t := r.truth
 	e := eventstore.Event{Position: rec.Position, Version: rec.Version, Stream: rec.Stream, ID: rec.ID, Type: rec.Type,
 		Schema: rec.Schema, ContentType: rec.ContentType, Raw: rec.Data, Tags: rec.Tags, RecordedAt: rec.RecordedAt}
 	if len(rec.Metadata) > 0 {
@@ -57,9 +58,10 @@ func (t *truth) add(c contents, rec *driver.Record) error {
 			return fmt.Errorf("metadata of position %d: %w", rec.Position, err)
 		}
 	}
-	f := &fact{entry: c.entry(&e), appendSize: rec.AppendSize, data: rec.Data}
+	f := &fact{entry: r.entry(&e), appendSize: rec.AppendSize, data: rec.Data}
 	if twin := t.ids[f.id]; twin != nil {
-		return violation(once, fmt.Sprintf("event %s stands at position %d and at position %d", f.id, twin.position, f.position))
+		return violation(once, fmt.Sprintf("event %s stands at position %d and at position %d", f.id, twin.position, f.position),
+			r.rec.senders(f.id)...)
 	}
 	stream := append(t.streams[f.stream], f)
 	if f.version != int64(len(stream)) {

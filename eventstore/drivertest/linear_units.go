@@ -180,12 +180,7 @@ func (j *judgement) unclaimed() []*batch {
 
 // unexplained is the violation of a batch that is stored although no call can have stored it.
 func (j *judgement) unexplained(b *batch, claims []*claim) *Violation {
-	var senders []any
-	for _, a := range j.rec.appends {
-		if slices.ContainsFunc(a.parts, func(p part) bool { return p.batch == b }) {
-			senders = append(senders, a.witness()...)
-		}
-	}
+	senders := j.rec.senders(b.events[0].ID)
 	for _, c := range claims {
 		if slices.ContainsFunc(c.writes, func(w unitWrite) bool { return w.batch == b }) {
 			return violation(wholeAppends, fmt.Sprintf("%s is stored in %s, but not all that was sent with it", names(b.events), b.stream), senders...)

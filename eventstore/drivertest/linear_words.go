@@ -89,11 +89,7 @@ func (c *appendCall) words() string {
 
 // names lists events by the numbers in their payloads.
 func names(events []eventstore.NewEvent) string {
-	var list []string
-	for i := range events {
-		list = append(list, fmt.Sprintf("e%d", numberOf(&events[i])))
-	}
-	return strings.Join(list, " ")
+	return runs(events, "e", func(e *eventstore.NewEvent) int64 { return int64(numberOf(e)) })
 }
 
 func (c *appendCall) answer() string {
@@ -155,25 +151,48 @@ func positions(got []entry) string {
 	return entries(got, "position", func(e *entry) int64 { return e.position })
 }
 
-// entries puts runs of numbers together.
 func entries(got []entry, what string, number func(e *entry) int64) string {
 	if len(got) == 0 {
 		return "no events"
 	}
-	var runs []string
-	for i := 0; i < len(got); {
-		first, n := number(&got[i]), 1
-		for i+n < len(got) && number(&got[i+n]) == first+int64(n) {
+	return what + " " + runs(got, "", number)
+}
+
+// runs lists numbers, those that follow each other in one, and not all if there are many.
+func runs[T any](items []T, prefix string, number func(item *T) int64) string {
+	var list []string
+	for i := 0; i < len(items); {
+		first, n := number(&items[i]), 1
+		for i+n < len(items) && number(&items[i+n]) == first+int64(n) {
 			n++
 		}
-		if i += n; n == 1 {
-			runs = append(runs, fmt.Sprint(first))
-		} else {
-			runs = append(runs, fmt.Sprintf("%d-%d", first, first+int64(n)-1))
+		text := fmt.Sprintf("%s%d", prefix, first)
+		if n > 1 {
+			text += fmt.Sprintf("-%s%d", prefix, first+int64(n)-1)
+		}
+		list, i = append(list, text), i+n
+	}
+	if len(list) > 15 {
+		list = append(append(list[:7:7], "..."), list[len(list)-7:]...)
+	}
+	return strings.Join(list, " ")
+}
+
+// differences tells in what an event as it was handed out is not the one that is stored.
+func differences(want, got *entry) string {
+	var list []string
+	tell := func(what string, want, got any) {
+		if want != got {
+			list = append(list, fmt.Sprintf("%s: stored %v, handed out %v", what, want, got))
 		}
 	}
-	if len(runs) > 15 {
-		runs = append(append(runs[:7:7], "..."), runs[len(runs)-7:]...)
+	tell("position", want.position, got.position)
+	tell("version", want.version, got.version)
+	tell("stream", want.stream, got.stream)
+	tell("id", want.id, got.id)
+	tell("type", want.typ, got.typ)
+	if list == nil {
+		return "payload, schema, metadata, tags or time are not the stored ones"
 	}
-	return what + " " + strings.Join(runs, " ")
+	return strings.Join(list, "; ")
 }
