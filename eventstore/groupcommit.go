@@ -66,13 +66,15 @@ func (g *groupCommit) commit(ctx context.Context, writes []driver.Write) ([]driv
 	}
 	select {
 	case <-q.landed:
-		return q.outcome.Receipts, q.outcome.Err
+		if !errors.Is(q.outcome.Err, context.Canceled) || ctx.Err() == nil { // else the flight ended because ctx did
+			return q.outcome.Receipts, q.outcome.Err
+		}
 	case <-ctx.Done():
 		if g.withdraw(q) {
 			return nil, fmt.Errorf("nothing written, it still waited for its turn: %w", ctx.Err())
 		}
-		return nil, fmt.Errorf("outcome unknown, it was under way: %w", ctx.Err())
 	}
+	return nil, fmt.Errorf("outcome unknown, it was under way: %w", ctx.Err())
 }
 
 func newQueued(ctx context.Context, writes []driver.Write) *queued {

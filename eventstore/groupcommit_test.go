@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -252,6 +253,27 @@ func TestB4AFlightThatIsNotAnsweredEndsWhenItsLastCallerGivesUp(t *testing.T) {
 		<-next.done
 		require.NoError(t, next.err, "the lane is free again")
 	})
+}
+
+// The flight ends at the moment its callers do, and which of the two a caller hears of first is a matter of luck.
+func TestB4ACallerWhoseFlightEndsWithItsContextIsToldOfTheContext(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			d := unanswered{newGated()}
+			s := open(t, d, accounts(), nil)
+			blocker := call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			first := call(ctx, s, account(1), eventstore.Any, eventstore.Events(closed{})...)
+			second := call(ctx, s, account(2), eventstore.Any, eventstore.Events(closed{})...)
+			d.gate <- nil
+			<-blocker.done
+			<-first.done
+			<-second.done
+			require.ErrorIs(t, first.err, context.DeadlineExceeded)
+			require.ErrorIs(t, second.err, context.DeadlineExceeded)
+		})
+	}
 }
 
 func TestB4CloseWaitsForAFlightWhoseCallersHaveAllLeft(t *testing.T) {
