@@ -1,0 +1,13 @@
+module github.com/tidemark-go/tidemark/codecs/zstd
+
+go 1.25.0
+
+require (
+	github.com/klauspost/compress v1.20.3
+	github.com/stretchr/testify v1.12.1
+	github.com/tidemark-go/tidemark v0.0.0
+)
+
+require go.yaml.in/yaml/v3 v3.0.5 // indirect
+
+replace github.com/tidemark-go/tidemark => ../..
