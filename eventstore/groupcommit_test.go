@@ -7,7 +7,6 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
@@ -255,25 +254,54 @@ func TestB4AFlightThatIsNotAnsweredEndsWhenItsLastCallerGivesUp(t *testing.T) {
 	})
 }
 
-// The flight ends at the moment its callers do, and which of the two a caller hears of first is a matter of luck.
-func TestB4ACallerWhoseFlightEndsWithItsContextIsToldOfTheContext(t *testing.T) {
-	for range 20 {
-		synctest.Test(t, func(t *testing.T) {
-			d := unanswered{newGated()}
-			s := open(t, d, accounts(), nil)
-			blocker := call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			first := call(ctx, s, account(1), eventstore.Any, eventstore.Events(closed{})...)
-			second := call(ctx, s, account(2), eventstore.Any, eventstore.Events(closed{})...)
-			d.gate <- nil
-			<-blocker.done
-			<-first.done
-			<-second.done
-			require.ErrorIs(t, first.err, context.DeadlineExceeded)
-			require.ErrorIs(t, second.err, context.DeadlineExceeded)
-		})
+// late is a context that has ended a moment before whoever waits for that hears of it.
+type late struct {
+	context.Context
+	mu    sync.Mutex
+	err   error
+	hooks []func()
+}
+
+func (l *late) Done() <-chan struct{} { return make(chan struct{}) }
+
+func (l *late) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// AfterFunc is what context.AfterFunc looks for.
+func (l *late) AfterFunc(f func()) (stop func() bool) {
+	l.hooks = append(l.hooks, f)
+	return func() bool { return true }
+}
+
+func (l *late) end() {
+	l.mu.Lock()
+	l.err = context.DeadlineExceeded
+	l.mu.Unlock()
+	for _, f := range l.hooks {
+		f()
 	}
+}
+
+func TestB4ACallerWhoseFlightEndsWithItsContextIsToldOfTheContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := unanswered{newGated()}
+		s := open(t, d, accounts(), nil)
+		blocker := call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)
+		ctx := &late{Context: t.Context()}
+		first := call(ctx, s, account(1), eventstore.Any, eventstore.Events(closed{})...)
+		second := call(ctx, s, account(2), eventstore.Any, eventstore.Events(closed{})...)
+		d.gate <- nil
+		<-blocker.done
+		synctest.Wait()
+		ctx.end()
+		<-first.done
+		<-second.done
+		require.ErrorIs(t, first.err, context.DeadlineExceeded)
+		require.ErrorIs(t, second.err, context.DeadlineExceeded)
+	})
 }
 
 func TestB4CloseWaitsForAFlightWhoseCallersHaveAllLeft(t *testing.T) {
