@@ -154,6 +154,27 @@ func contextFlaws() []flaw {
 				return b.toyHandle.Commit(context.WithoutCancel(ctx), writes)
 			}
 		}},
+		{name: "its commits go on when their context has ended", catches: []catch{
+			{"A11/a context that ends while the commit waits for another writer", "went on and were stored"},
+		}, spoil: func(b *broken) {
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				type outcome struct {
+					receipts []driver.Receipt
+					err      error
+				}
+				done := make(chan outcome, 1)
+				go func() {
+					receipts, err := b.toyHandle.Commit(context.WithoutCancel(ctx), writes)
+					done <- outcome{receipts, err}
+				}()
+				select {
+				case o := <-done:
+					return o.receipts, o.err
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
+			}
+		}},
 		{name: "it hides the context's end behind the database's words", catches: []catch{
 			{"A11/a context that ends while the commit waits for another writer", "canceling statement due to user request"},
 		}, spoil: func(b *broken) {
