@@ -27,6 +27,7 @@ type line struct {
 	main net.Conn // nil before the first dial
 	up   bool     // the connection is made: whoever dials now wants to cancel
 	lost bool     // the context ended before it was up
+	free bool     // it lies in the pool, and nobody has a transaction on it
 
 	waiting atomic.Bool  // for the server to say something
 	moves   atomic.Int64 // how often something was sent or has come
@@ -134,11 +135,28 @@ func (l *line) hurry() {
 	})
 }
 
-// close gives up the line. Before anybody hears of it, those go that lie idle beside it and have said nothing since: they
-// may be as dead.
+// close gives up the line. Before anybody hears of it, those go that lie in the pool and have said nothing since: they may
+// be as dead.
 func (l *line) close() {
-	l.lines.closeIdle(l.last.Load())
+	l.lines.closeFree(l.last.Load())
 	_ = l.main.Close()
+}
+
+// setFree takes note of whether the line lies in the pool.
+func (l *line) setFree(free bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.free = free
+}
+
+// closeFree closes the line if it lies in the pool and nothing has moved on it after a moment. Who is given it next
+// notices before he has sent anything, and database/sql gives him another.
+func (l *line) closeFree(since int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.free && l.last.Load() <= since {
+		_ = l.main.Close()
+	}
 }
 
 func (l *line) moved() {

@@ -57,15 +57,11 @@ func (ls *lines) remove(l *line) {
 	delete(ls.all, l)
 }
 
-// closeIdle closes the lines on which nothing is awaited and nothing has moved after a moment. database/sql notices when
-// it is about to use one, and takes another.
-func (ls *lines) closeIdle(since int64) {
+func (ls *lines) closeFree(since int64) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for l := range ls.all {
-		if !l.waiting.Load() && l.last.Load() <= since {
-			_ = l.main.Close()
-		}
+		l.closeFree(since)
 	}
 }
 
@@ -86,6 +82,19 @@ type pqConn interface {
 type session struct {
 	pqConn
 	line *line
+}
+
+// IsValid implements the driver.Validator of database/sql, which calls it when the connection comes back into the pool.
+func (s *session) IsValid() bool {
+	s.line.setFree(true)
+	return s.pqConn.IsValid()
+}
+
+// ResetSession implements the driver.SessionResetter of database/sql, which calls it when the connection is taken from
+// the pool.
+func (s *session) ResetSession(ctx context.Context) error {
+	s.line.setFree(false)
+	return s.pqConn.ResetSession(ctx)
 }
 
 // BeginTx implements the driver.ConnBeginTx of database/sql.
