@@ -35,27 +35,38 @@ func (r *Runner) waitFor(ctx context.Context, f *feed, position int64, hopeless 
 		if yes {
 			return nil
 		}
-		s := f.sight(roster{})
-		var err error
 		if local {
-			err = await(ctx, changed, 0)
-		} else if s, err = r.look(ctx, f); err == nil && s.reached(position) {
-			return nil
-		} else if err = lasting(err); err == nil {
-			if err = hopeless(s, position); err == nil {
-				err = await(ctx, changed, wait)
+			if err := await(ctx, changed, 0); err != nil {
+				return f.sight(roster{}).waited(position, err)
 			}
+			continue
+		}
+		s, err := r.look(ctx, f)
+		if err == nil && s.reached(position) {
+			return nil
+		}
+		if err = r.lasting(err); err == nil {
+			err = hopeless(s, position)
+		}
+		if err == nil {
+			err = await(ctx, changed, wait)
 		}
 		if err != nil {
-			return fmt.Errorf("projection: wait for %q, which is %s at position %d, to handle position %d: %w",
-				f.name, s.State, s.Position, position, err)
+			return s.waited(position, err)
 		}
 	}
 }
 
-// lasting returns an error of looking, unless it is an outage, which will pass, or the driver knows no owners.
-func lasting(err error) error {
-	if errors.Is(err, eventstore.ErrNotSupported) || eventstore.Retryable(err) {
+func (s *sight) waited(position int64, err error) error {
+	return fmt.Errorf("projection: wait for %q, which is %s at position %d, to handle position %d: %w",
+		s.Projection, s.State, s.Position, position, err)
+}
+
+// lasting returns an error of looking, unless it may pass: as an outage does, and everything that Run tries again, while it
+// runs, but for the end of the store. A driver that knows no owners is no error either.
+func (r *Runner) lasting(err error) error {
+	passes := errors.Is(err, eventstore.ErrNotSupported) || eventstore.Retryable(err)
+	if passes || r.running.Load() && !final(err) {
 		return nil
 	}
 	return err
