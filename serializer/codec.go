@@ -9,7 +9,9 @@ import "fmt"
 type Codec interface {
 	// ContentType names the format, as in "application/json". It is stored with every event and chooses the codec that
 	// reads it, for as long as the event exists: codecs with the same content type must be able to read what the other
-	// wrote. It is always the same, non-empty UTF-8 without NUL, at most 255 bytes.
+	// wrote. It is always the same, non-empty UTF-8 without NUL, at most 255 bytes. What is "application/json" must be
+	// JSON, because databases store and query it as such; they store everything else as bytes, "application/json+gzip"
+	// too.
 	ContentType() string
 	// Marshal returns what v points to in this format. For a registered type T the registry gives it a *T, or, where T
 	// is itself a pointer, the T. The bytes are the caller's.

@@ -94,3 +94,23 @@ func TestEncodeSurvivesThePanicOfACodec(t *testing.T) {
 		})
 	}
 }
+
+func TestWhatIsCalledJSONIsJSON(t *testing.T) {
+	for written, ok := range map[string]bool{`{"a":1}`: true, ` "a" `: true, "not json": false, "": false, `{}{}`: false} {
+		t.Run(written, func(t *testing.T) {
+			r := newRegistry(t, func(r *serializer.Registry) {
+				serializer.Register[note](r, "note", serializer.WithCodec(funcCodec{
+					contentType: func() string { return "application/json" },
+					marshal:     func(any) ([]byte, error) { return []byte(written), nil },
+				}))
+			})
+			_, err := r.Encode(note{})
+			if ok {
+				require.NoError(t, err)
+				return
+			}
+			require.EqualError(t, err, `serializer: encode serializer_test.note as note v1: codec serializer_test.funcCodec wrote `+
+				`what is no JSON; only a codec of JSON may have content type "application/json"`)
+		})
+	}
+}

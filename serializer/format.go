@@ -1,6 +1,7 @@
 package serializer
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 )
@@ -58,15 +59,28 @@ func othersOf(c Chooser) (others []format, err error) {
 
 // marshal returns v as it is to be stored.
 func (f *format) marshal(v any) (data []byte, contentType string, err error) {
-	if f.chooser == nil {
+	if contentType = f.contentType; f.chooser != nil {
+		data, contentType, err = f.chooser.MarshalChosen(v)
+	} else {
 		data, err = f.codec.Marshal(v)
-		return data, f.contentType, err
 	}
-	data, contentType, err = f.chooser.MarshalChosen(v)
-	if err == nil && f.reader(contentType) == nil {
-		err = fmt.Errorf("codec %T chose content type %q, which neither it nor one of its Others has", f.codec, contentType)
+	if err == nil {
+		err = f.checkWritten(data, contentType)
 	}
 	return data, contentType, err
+}
+
+// checkWritten refuses what a codec of the user's may not write: what nobody reads, and what a database would not store
+// as JSON. That JSON() writes JSON need not be checked.
+func (f *format) checkWritten(data []byte, contentType string) error {
+	reader := f.reader(contentType)
+	if reader == nil {
+		return fmt.Errorf("codec %T chose content type %q, which neither it nor one of its Others has", f.codec, contentType)
+	}
+	if _, ours := reader.(jsonCodec); !ours && contentType == contentTypeJSON && !json.Valid(data) {
+		return fmt.Errorf("codec %T wrote what is no JSON; only a codec of JSON may have content type %q", f.codec, contentType)
+	}
+	return nil
 }
 
 // reader returns the codec that reads what was written in this format, nil if contentType is of another one.
