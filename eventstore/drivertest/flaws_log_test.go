@@ -96,15 +96,26 @@ func deliveryFlaws() []flaw {
 		}, spoil: overlooksWhileBusy()},
 		{name: "it goes one too far at the head", hangs: true, catches: []catch{
 			{"G8/subscribers that come to the head again and again", "subscriber "},
-		}, spoil: func(b *broken) {
-			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
-				page, err := b.toyHandle.ReadAll(ctx, q)
-				if len(page.Records) == 0 && q.Limit > 0 {
-					page.Next++
-				}
-				return page, err
+		}, spoil: oneTooFar()},
+	}
+}
+
+// oneTooFar makes sure that somebody has come to the head before the next commit.
+func oneTooFar() func(b *broken) {
+	meet := meeting(50 * time.Millisecond)
+	return func(b *broken) {
+		b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+			page, err := b.toyHandle.ReadAll(ctx, q)
+			if len(page.Records) == 0 && q.Limit > 0 {
+				page.Next++
+				meet()
 			}
-		}},
+			return page, err
+		}
+		b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+			meet()
+			return b.toyHandle.Commit(ctx, writes)
+		}
 	}
 }
 
