@@ -6,6 +6,12 @@ TESTFLAGS ?=
 # Pinned, so that a new release of the linter breaks nobody's build. Built by `go run`, so that it need not be installed.
 STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
 WITH_POSTGRES := $(GO) run ./internal/pgtest/with
+# The root and the modules inside it, each of which has its own dependencies.
+MODULES := $(sort $(patsubst %/go.mod,%,$(shell find . -name go.mod)))
+# bench has no tests: it is run by hand.
+TESTED := $(filter-out ./bench,$(MODULES))
+# $(call each,MODULES,COMMAND) runs a command in each module.
+each = set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
 
 .PHONY: help
 help: ## list the targets
@@ -13,7 +19,16 @@ help: ## list the targets
 
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
-	$(WITH_POSTGRES) $(GO) test -race -timeout 30m $(TESTFLAGS) ./...
+	@$(WITH_POSTGRES) sh -c '$(call each,$(TESTED),$(GO) test -race -timeout 30m $(subst ','\'',$(TESTFLAGS)) ./...)'
+
+# How long each of them fuzzes.
+FUZZTIME ?= 60s
+.PHONY: fuzz
+fuzz: ## fuzz every decode path for FUZZTIME each, 60s if it is not given
+	@set -e; grep -rlE '^func Fuzz' --include='*_test.go' . | xargs -n 1 dirname | sort -u | while read -r dir; do \
+		for name in $$(sed -nE 's/^func (Fuzz[[:alnum:]_]+).*/\1/p' $$dir/*_test.go); do echo "$$dir: $$name"; \
+			(cd $$dir && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x .); \
+		done; done
 
 .PHONY: torture
 torture: ## a minute of the hammer on Postgres, and processes and servers killed
@@ -42,21 +57,22 @@ format: ## fail if a file is not formatted
 	@files=$$(gofmt -l .) && if [ -n "$$files" ]; then printf '%s\n' "$$files" "not formatted; run: make fmt" >&2; exit 1; fi
 
 .PHONY: fmt
-fmt: ## format every file
+fmt: ## format every file, and tidy every module
 	gofmt -w .
+	@$(call each,$(MODULES),$(GO) mod tidy)
 
 # Both checks look at what the tests build, so that SQLite is compiled once and not twice.
 .PHONY: vet
 vet: ## go vet
-	$(GO) vet -race ./...
+	@$(call each,$(MODULES),$(GO) vet -race ./...)
 
 .PHONY: lint
 lint: ## staticcheck; staticcheck.conf says which checks
-	$(GO) run -exec 'env GOFLAGS=-race' $(STATICCHECK) ./...
+	@$(call each,$(MODULES),$(GO) run -exec 'env GOFLAGS=-race' $(STATICCHECK) ./...)
 
 .PHONY: tidy
 tidy: ## fail if go.mod or go.sum is not tidy
-	$(GO) mod tidy -diff
+	@$(call each,$(MODULES),$(GO) mod tidy -diff)
 
 .PHONY: cover
 cover: ## run every test and say how much of the code they reach
