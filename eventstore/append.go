@@ -86,7 +86,10 @@ const maxRaces = 20
 // commit gives the driver's commit another try when it lost a race: the next one meets a clear answer.
 func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 	commit := s.group.commit
-	if s.InTransaction(ctx) {
+	switch {
+	case s.inline.Load() != nil:
+		commit = s.commitInline
+	case s.InTransaction(ctx):
 		commit = s.drv.Commit
 	}
 	for race := 0; ; race++ {

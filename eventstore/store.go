@@ -2,10 +2,12 @@ package eventstore
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +30,8 @@ type Store struct {
 	leases      driver.Leaser
 	deadLetters driver.DeadLetterer
 	transactor  driver.Transactor
+
+	inline atomic.Pointer[func(ctx context.Context, events []Event) error] // of OnAppend
 
 	group groupCommit
 	tide  tide
