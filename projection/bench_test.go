@@ -3,6 +3,7 @@ package projection_test
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"path/filepath"
 	"testing"
 
@@ -99,7 +100,7 @@ func appendOne(b *testing.B, store *eventstore.Store) int64 {
 func whileEmptyRuns(b *testing.B, store *eventstore.Store, name string, f func(r *projection.Runner, name string)) {
 	p := projection.New(name, nil)
 	projection.On(p, func(context.Context, projection.Event[Paid]) error { return nil })
-	r, err := projection.NewRunner(store, nil, p)
+	r, err := projection.NewRunner(store, &projection.RunnerOptions{Logger: slog.New(slog.DiscardHandler)}, p)
 	require.NoError(b, err)
 	ctx, stop := context.WithCancel(b.Context())
 	ended := make(chan error)

@@ -73,10 +73,10 @@ func New(name string, opts *Options) *Projection {
 	return p
 }
 
-// label names the projection in messages about the ith argument of NewRunner.
-func (p *Projection) label(i int) string {
+// label names the projection in messages about the ith argument of a function.
+func (p *Projection) label(i int, of string) string {
 	if p == nil || p.name == "" {
-		return fmt.Sprintf("projection %d of NewRunner", i+1)
+		return fmt.Sprintf("projection %d of %s", i+1, of)
 	}
 	return fmt.Sprintf("%.80q", p.name)
 }

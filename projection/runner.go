@@ -62,7 +62,7 @@ func NewRunner(store *eventstore.Store, opts *RunnerOptions, projections ...*Pro
 	errs := r.opts.check()
 	for i, p := range projections {
 		for _, mistake := range r.add(p) {
-			errs = append(errs, fmt.Errorf("projection: %s: %w", p.label(i), mistake))
+			errs = append(errs, fmt.Errorf("projection: %s: %w", p.label(i, "NewRunner"), mistake))
 		}
 	}
 	if len(errs) > 0 {
