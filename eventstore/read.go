@@ -22,6 +22,11 @@ type StreamOptions struct {
 	Types []string
 	// Raw returns events as they are stored: neither upcast nor decoded, unknown ones included.
 	Raw bool
+	// Restore, if set, begins the iteration after the stream's latest snapshot: it is called with it, before the first
+	// event, and returns whether to make use of it; if not, or if there is no snapshot, the iteration begins with the
+	// first event. A snapshot that can't be decoded comes as a *SnapshotError. It does not go with From, To and Backward.
+	// Many databases are asked for snapshot and events in one round trip.
+	Restore func(snap Snapshot, err error) bool
 	// Reached, if set, is called when an iteration has come to its end without an error, with the version of the last
 	// stored event that it looked at, 0 if there was none. It tells the stream's version where an upcaster drops its
 	// last events.
@@ -89,6 +94,9 @@ func (o *StreamOptions) check(stream StreamID) error {
 		return fmt.Errorf("eventstore: read stream %q: From %d, To %d and Limit %d must not be negative",
 			stream, o.From, o.To, o.Limit)
 	}
+	if o.Restore != nil && (o.From > 0 || o.To > 0 || o.Backward) {
+		return fmt.Errorf("eventstore: read stream %q: Restore does not go with From, To or Backward", stream)
+	}
 	return nil
 }
 
@@ -99,10 +107,15 @@ type walk struct {
 	left  int   // events until the caller's limit
 	last  int64 // the version last seen, 0 before the first
 	done  bool
+
+	restore func(Snapshot, error) bool // nil when the snapshot, if wanted, was looked at
 }
 
 func newWalk(s *Store, stream StreamID, o *StreamOptions) *walk {
 	w := &walk{store: s, left: math.MaxInt}
+	if s.snapshots != nil {
+		w.restore = o.Restore
+	}
 	if o.Limit > 0 {
 		w.left = o.Limit
 	}
@@ -117,7 +130,11 @@ func (w *walk) next(ctx context.Context) (page []driver.Record, more bool, err e
 		return nil, false, nil
 	}
 	w.q.Limit = min(w.left, pageRecords)
-	page, err = w.store.readStream(ctx, w.q)
+	if w.restore != nil {
+		page, err = w.begin(ctx)
+	} else {
+		page, err = w.store.readStream(ctx, w.q)
+	}
 	if err == nil {
 		err = w.pass(page)
 	}

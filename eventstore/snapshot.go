@@ -73,19 +73,25 @@ func (s *Store) LoadSnapshot(ctx context.Context, stream StreamID) (snap Snapsho
 		}
 		return Snapshot{}, false, err
 	}
-	enc, damage, err := s.revealSnapshot(ctx, &stored)
+	snap, err = s.decodeSnapshot(ctx, &stored)
+	return snap, err == nil, err
+}
+
+// decodeSnapshot returns a *SnapshotError if a stored snapshot can't be used.
+func (s *Store) decodeSnapshot(ctx context.Context, stored *driver.Snapshot) (Snapshot, error) {
+	enc, damage, err := s.revealSnapshot(ctx, stored)
 	if err != nil {
-		return Snapshot{}, false, err
+		return Snapshot{}, err
 	}
 	var state any
 	if damage == nil {
 		state, damage = s.reg.Decode(enc)
 	}
 	if damage != nil {
-		return Snapshot{}, false, &SnapshotError{Stream: stream, Version: stored.Version, Type: stored.Type,
+		return Snapshot{}, &SnapshotError{Stream: stored.Stream, Version: stored.Version, Type: stored.Type,
 			Schema: stored.Schema, Err: damage}
 	}
-	return Snapshot{Stream: stream, Version: stored.Version, State: state, RecordedAt: stored.RecordedAt}, true, nil
+	return Snapshot{Stream: stored.Stream, Version: stored.Version, State: state, RecordedAt: stored.RecordedAt}, nil
 }
 
 func (s *Store) callSnapshots(stream StreamID) error {

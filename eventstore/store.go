@@ -26,6 +26,7 @@ type Store struct {
 
 	// The driver's capabilities, nil where it has none.
 	snapshots   driver.Snapshotter
+	tails       driver.TailReader
 	checkpoints driver.Checkpointer
 	leases      driver.Leaser
 	deadLetters driver.DeadLetterer
@@ -73,6 +74,7 @@ func New(d driver.Store, reg *serializer.Registry, opts *Options) (*Store, error
 	}
 	s.opts.Logger = cmp.Or(s.opts.Logger, slog.Default())
 	s.snapshots, _ = d.(driver.Snapshotter)
+	s.tails, _ = d.(driver.TailReader)
 	s.checkpoints, _ = d.(driver.Checkpointer)
 	s.leases, _ = d.(driver.Leaser)
 	s.deadLetters, _ = d.(driver.DeadLetterer)

@@ -1,8 +1,8 @@
 package repository
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/tidemark-go/tidemark/aggregate"
@@ -36,62 +36,98 @@ func (r *Repository[A]) Load(ctx context.Context, id string) (A, error) {
 
 // load returns a new aggregate, of version 0, if nothing is stored.
 func (r *Repository[A]) load(ctx context.Context, id string) (A, error) {
-	loaded := Loaded{Stream: r.Stream(id)}
-	a, err := r.start(ctx, id, &loaded)
-	if err == nil {
-		err = r.replay(ctx, a, &loaded)
+	l := loading[A]{Repository: r, loaded: Loaded{Stream: r.Stream(id)}}
+	if err := l.start(id); err != nil {
+		return l.a, err
 	}
-	if err == nil && a.Version() > 0 && r.opts.OnLoad != nil {
-		r.opts.OnLoad(loaded)
+	err := l.replay(ctx)
+	if err == nil && l.a.Version() > 0 && r.opts.OnLoad != nil {
+		r.opts.OnLoad(l.loaded)
 	}
-	return a, err
+	return l.a, err
 }
 
-// start returns what the stream's tail is to be replayed on: the aggregate as of its snapshot, or a new one.
-func (r *Repository[A]) start(ctx context.Context, id string, loaded *Loaded) (A, error) {
-	a, err := r.new(id)
-	if err != nil {
-		return a, err
-	}
-	target, ok := any(a).(aggregate.Snapshotter)
-	if !ok {
-		return a, nil
-	}
-	switch err := r.restore(ctx, target, a, loaded); {
-	case err == nil, errors.Is(err, eventstore.ErrNotSupported):
-		return a, nil
-	case !errors.As(err, new(*badSnapshot)):
-		return a, err
-	default:
-		loaded.Discarded = err
-		r.opts.Logger.WarnContext(ctx, "tidemark: discarded a snapshot, replaying the whole stream",
-			"stream", loaded.Stream.String(), "error", err)
-		return r.new(id) // a failed Restore may have left anything in the first one
-	}
+// loading is one load.
+type loading[A aggregate.Aggregate] struct {
+	*Repository[A]
+	loaded  Loaded
+	a       A
+	storage *aggregate.Storage
 }
 
-// replay applies the events after the aggregate's version.
-func (r *Repository[A]) replay(ctx context.Context, a A, loaded *Loaded) error {
-	storage, err := aggregate.StorageOf(a)
-	if err != nil {
-		return err
+// start begins with nothing.
+func (l *loading[A]) start(id string) (err error) {
+	if l.a, err = l.new(id); err == nil {
+		l.storage, err = aggregate.StorageOf(l.a)
 	}
+	return err
+}
+
+// replay applies the stream's events: those after its snapshot, if the aggregate can begin with that, else all.
+func (l *loading[A]) replay(ctx context.Context) error {
 	var reached int64
-	tail := eventstore.StreamOptions{From: a.Version() + 1, Reached: func(version int64) { reached = version }}
-	for e, err := range r.store.Stream(ctx, loaded.Stream, &tail) {
-		if err != nil {
+	var failed error
+	opts := eventstore.StreamOptions{Reached: func(version int64) { reached = version }}
+	if _, ok := any(l.a).(aggregate.Snapshotter); ok {
+		opts.Restore = func(snap eventstore.Snapshot, err error) (used bool) {
+			used, failed = l.restore(ctx, snap, err)
+			return used
+		}
+	}
+	for e, err := range l.store.Stream(ctx, l.loaded.Stream, &opts) {
+		if err := cmp.Or(err, failed); err != nil {
 			return err
 		}
-		if err := storage.Replay(e.Version, e.Payload); err != nil {
-			return fmt.Errorf("repository: load %q: version %d, %s v%d: %w", loaded.Stream, e.Version, e.Type, e.Schema, err)
-		}
-		if loaded.Replayed++; loaded.Replayed == 1 && loaded.SnapshotVersion == 0 {
-			storage.SetSnapshot(0, e.RecordedAt)
+		if err := l.apply(&e); err != nil {
+			return err
 		}
 	}
 	if reached > 0 { // beyond the last event's version where upcasters dropped what follows
-		storage.SetVersion(reached)
+		l.storage.SetVersion(reached)
 	}
+	return failed
+}
+
+func (l *loading[A]) apply(e *eventstore.Event) error {
+	if err := l.storage.Replay(e.Version, e.Payload); err != nil {
+		return fmt.Errorf("repository: load %q: version %d, %s v%d: %w", l.loaded.Stream, e.Version, e.Type, e.Schema, err)
+	}
+	if l.loaded.Replayed++; l.loaded.Replayed == 1 && l.loaded.SnapshotVersion == 0 {
+		l.storage.SetSnapshot(0, e.RecordedAt)
+	}
+	return nil
+}
+
+// restore brings the aggregate to its latest snapshot and reports whether that went well. A snapshot that can't be used
+// is no reason to fail.
+func (l *loading[A]) restore(ctx context.Context, snap eventstore.Snapshot, err error) (bool, error) {
+	if err == nil {
+		err = l.restoreFrom(&snap)
+	}
+	if err == nil {
+		return true, nil
+	}
+	l.loaded.Discarded = err
+	l.opts.Logger.WarnContext(ctx, "tidemark: discarded a snapshot, replaying the whole stream",
+		"stream", l.loaded.Stream.String(), "error", err)
+	return false, l.start(l.loaded.Stream.ID) // a failed Restore may have left anything in the first one
+}
+
+func (l *loading[A]) restoreFrom(snap *eventstore.Snapshot) error {
+	target := any(l.a).(aggregate.Snapshotter)
+	err := guarded("Restore", func() error { return target.Restore(snap.State) })
+	if err == nil {
+		err = checkNew(l.a, l.loaded.Stream.ID) // it may have overwritten the Root, or recorded
+	}
+	if err != nil {
+		return fmt.Errorf("repository: restore %q from its snapshot at version %d: %w", l.loaded.Stream, snap.Version, err)
+	}
+	if l.storage, err = aggregate.StorageOf(l.a); err != nil {
+		return err
+	}
+	l.storage.SetVersion(snap.Version)
+	l.storage.SetSnapshot(snap.Version, snap.RecordedAt)
+	l.loaded.SnapshotVersion = snap.Version
 	return nil
 }
 

@@ -59,38 +59,6 @@ func (p SnapshotPolicy) ever() (would bool) {
 	return would
 }
 
-// badSnapshot says that a snapshot is there and can't be used. Unlike an error of the database it is no reason to fail.
-type badSnapshot struct{ error }
-
-func (e *badSnapshot) Unwrap() error { return e.error }
-
-// restore brings a to its latest snapshot, if it has one.
-func (r *Repository[A]) restore(ctx context.Context, target aggregate.Snapshotter, a A, loaded *Loaded) error {
-	snap, ok, err := r.store.LoadSnapshot(ctx, loaded.Stream)
-	if errors.As(err, new(*eventstore.SnapshotError)) {
-		return &badSnapshot{err}
-	}
-	if err != nil || !ok {
-		return err
-	}
-	err = guarded("Restore", func() error { return target.Restore(snap.State) })
-	if err == nil {
-		err = checkNew(a, loaded.Stream.ID) // it may have overwritten the Root, or recorded
-	}
-	if err != nil {
-		return &badSnapshot{fmt.Errorf("repository: restore %q from its snapshot at version %d: %w",
-			loaded.Stream, snap.Version, err)}
-	}
-	storage, err := aggregate.StorageOf(a)
-	if err != nil {
-		return err
-	}
-	storage.SetVersion(snap.Version)
-	storage.SetSnapshot(snap.Version, snap.RecordedAt)
-	loaded.SnapshotVersion = snap.Version
-	return nil
-}
-
 // snapshot takes a snapshot if it is time for one. The save that it follows has succeeded, whatever happens here.
 func (r *Repository[A]) snapshot(ctx context.Context, a A, storage *aggregate.Storage) {
 	source, ok := any(a).(aggregate.Snapshotter)

@@ -42,11 +42,14 @@ func (p *page) read(ctx context.Context, c conn, query pages, selection ...any) 
 		p.scanner = newScanner()
 	}
 	st, args := query.plain, append([]any{int64(p.limit - len(p.records))}, selection...)
-	if c.store.largest.Load() > int64(p.maxBytes/p.limit) {
+	if p.mayBeLarge(c) {
 		st, args = query.sized, append(args, int64(p.maxBytes-p.bytes))
 	}
 	return c.each(ctx, st, func(rows *sql.Rows) error { return p.scan(c, rows) }, args...)
 }
+
+// mayBeLarge reports whether a page of the payloads that were seen so far may reach its limit of bytes.
+func (p *page) mayBeLarge(c conn) bool { return c.store.largest.Load() > int64(p.maxBytes/p.limit) }
 
 func (p *page) scan(c conn, rows *sql.Rows) error {
 	if p.full() {
@@ -56,10 +59,14 @@ func (p *page) scan(c conn, rows *sql.Rows) error {
 	if err != nil {
 		return err
 	}
+	p.add(c, r)
+	return nil
+}
+
+func (p *page) add(c conn, r driver.Record) {
 	p.records = append(p.records, r)
 	p.bytes += len(r.Data)
 	c.store.largest.raise(int64(len(r.Data)))
-	return nil
 }
 
 func (p *page) full() bool { return len(p.records) >= p.limit || p.bytes >= p.maxBytes }

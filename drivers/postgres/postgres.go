@@ -36,6 +36,7 @@ var (
 	_ driver.BatchCommitter = (*Store)(nil)
 	_ driver.Waiter         = (*Store)(nil)
 	_ driver.Snapshotter    = (*Store)(nil)
+	_ driver.TailReader     = (*Store)(nil)
 	_ driver.Checkpointer   = (*Store)(nil)
 	_ driver.Leaser         = (*Store)(nil)
 	_ driver.DeadLetterer   = (*Store)(nil)

@@ -20,6 +20,7 @@ type statements struct {
 	lockStreams                    *statement
 	versions, byID                 *statement
 	stream, streamBackward, log    pages
+	tail                           *statement
 	mark                           *statement
 	loadSnapshot, saveSnapshot     *statement
 	loadCheckpoint, moveCheckpoint *statement
@@ -60,6 +61,7 @@ func newStatements(schema string) *statements {
 	s.stream = fillPages(fromStream, "version")
 	s.streamBackward = fillPages(fromStream, "version DESC")
 	s.log = fillPages(fromLog, "global_position")
+	s.tail = fill(selectTail)
 	s.mark = fill(selectMark)
 	s.loadSnapshot = fill(loadSnapshot)
 	s.saveSnapshot = fill(saveSnapshot)

@@ -62,6 +62,14 @@ type Snapshot struct {
 	RecordedAt  time.Time // UTC, whole microseconds
 }
 
+// TailReader reads what an aggregate is loaded from at once, where that saves a round trip. It goes with Snapshotter.
+type TailReader interface {
+	// ReadTail returns the snapshot of a stream, nil if there is none, and the first page of the events after the
+	// snapshot's version, of all events if there is none; both as of one moment, which is no earlier than the call. Of q,
+	// Stream, Limit and MaxBytes count, as they do in ReadStream.
+	ReadTail(ctx context.Context, q StreamQuery) (*Snapshot, []Record, error)
+}
+
 // Checkpointer keeps the position up to which a projection has handled the global log.
 type Checkpointer interface {
 	// LoadCheckpoint returns a projection's position, 0 if it has none.

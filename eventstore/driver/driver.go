@@ -10,6 +10,7 @@
 //   - [BatchCommitter]: many independent commits at once. Without it, each append is a Commit of its own.
 //   - [Waiter]: news of commits by other stores and processes. Without it, readers at the head poll.
 //   - [Snapshotter]: snapshots of aggregates. Without it, every load replays the whole stream.
+//   - [TailReader]: a snapshot and the events after it in one round trip. Without it, they are read one after the other.
 //   - [Checkpointer]: how far a projection has come. Without it, projections can't run on this driver.
 //   - [Leaser]: one owner for a projection among many processes. Without it, every runner runs all of its projections.
 //   - [DeadLetterer]: notes of events that could not be handled. Without it, a projection can only stop at them.

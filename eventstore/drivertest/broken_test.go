@@ -23,6 +23,7 @@ type broken struct {
 	watchCommits   func(ctx context.Context, wake func()) error
 	saveSnapshot   func(ctx context.Context, s driver.Snapshot) error
 	loadSnapshot   func(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error)
+	readTail       func(ctx context.Context, q driver.StreamQuery) (*driver.Snapshot, []driver.Record, error)
 	saveCheckpoint func(ctx context.Context, name string, from, to int64, at time.Time) error
 	loadCheckpoint func(ctx context.Context, name string) (int64, error)
 	acquire        func(ctx context.Context, name, owner string, now, until time.Time) (driver.Lease, error)
@@ -42,7 +43,7 @@ type broken struct {
 
 func newBroken(h *toyHandle) *broken {
 	b := &broken{toyHandle: h, commit: h.Commit, readStream: h.ReadStream, readAll: h.ReadAll, watchCommits: h.Watch,
-		saveSnapshot: h.SaveSnapshot, loadSnapshot: h.LoadSnapshot, saveCheckpoint: h.SaveCheckpoint,
+		saveSnapshot: h.SaveSnapshot, loadSnapshot: h.LoadSnapshot, readTail: h.ReadTail, saveCheckpoint: h.SaveCheckpoint,
 		loadCheckpoint: h.LoadCheckpoint, acquire: h.Acquire, saveLease: h.SaveLease, releaseLease: h.ReleaseLease,
 		leases: h.Leases, saveDead: h.SaveDeadLetter, deleteDead: h.DeleteDeadLetter, deadLetters: h.DeadLetters,
 		transact: h.Transact, onEnd: h.OnEnd, migrate: h.Migrate}
@@ -88,6 +89,10 @@ func (b *broken) SaveSnapshot(ctx context.Context, s driver.Snapshot) error {
 
 func (b *broken) LoadSnapshot(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error) {
 	return b.loadSnapshot(ctx, stream)
+}
+
+func (b *broken) ReadTail(ctx context.Context, q driver.StreamQuery) (*driver.Snapshot, []driver.Record, error) {
+	return b.readTail(ctx, q)
 }
 
 func (b *broken) SaveCheckpoint(ctx context.Context, name string, from, to int64, at time.Time) error {
@@ -168,7 +173,7 @@ func (f *flaw) check(t *testing.T, c catch) {
 
 func flaws() []flaw {
 	return slices.Concat(appendFlaws(), atomicityFlaws(), retryFlaws(), roundtripFlaws(), readFlaws(), interruptFlaws(), logFlaws(), markFlaws(),
-		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), leaseFlaws(), deadLetterFlaws(), keyFlaws())
+		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), tailFlaws(), leaseFlaws(), deadLetterFlaws(), keyFlaws())
 }
 
 func TestBrokenDrivers(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 
 // stateClauses are about what is kept beside the events: snapshots, checkpoints, leases, dead letters, keys, tables.
 func stateClauses() []clause {
-	return []clause{s6(), checkpoints(), leases(), deadLetters(), keyStore(), migrations()}
+	return []clause{s6(), tailReads(), checkpoints(), leases(), deadLetters(), keyStore(), migrations()}
 }
 
 func checkpoints() clause {

@@ -44,6 +44,7 @@ const (
 	batcher      need = "driver.BatchCommitter"
 	waiter       need = "driver.Waiter"
 	snapshotter  need = "driver.Snapshotter"
+	tailReader   need = "driver.TailReader"
 	checkpointer need = "driver.Checkpointer"
 	leaser       need = "driver.Leaser"
 	deadLetterer need = "driver.DeadLetterer"
@@ -66,6 +67,8 @@ func (n need) metBy(db *Database) (ok bool) {
 		_, ok = db.Store.(driver.Waiter)
 	case snapshotter:
 		_, ok = db.Store.(driver.Snapshotter)
+	case tailReader:
+		_, ok = db.Store.(driver.TailReader)
 	case checkpointer:
 		_, ok = db.Store.(driver.Checkpointer)
 	case leaser:
