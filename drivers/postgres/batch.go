@@ -86,7 +86,7 @@ func (s *Store) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]dr
 // for all, by an id that is stored already, a lost race, or a payload that is no JSON.
 func refusedAsAWhole(err error) bool {
 	code := sqlState(err)
-	return code != "" && !isUnavailable(code)
+	return code != "" && !isLost(code)
 }
 
 // batch is what appendBatch is given: the only writes of some of the commits, sorted by stream, so that two batches which

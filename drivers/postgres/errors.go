@@ -75,7 +75,7 @@ func meaning(err error) error {
 	switch {
 	case isRace(code):
 		return driver.ErrRace
-	case isUnavailable(code), code == "" && isDisconnect(err):
+	case isLost(code), isShort(code), code == "" && isDisconnect(err):
 		return driver.ErrUnavailable
 	default:
 		return nil
@@ -106,8 +106,15 @@ func isRace(code string) bool {
 	return false
 }
 
-// isUnavailable reports that the server can't be reached, does not take us, or has ended the session.
-func isUnavailable(code string) bool {
+// isShort reports that the server has answered that it can't do it just now: nothing is stored.
+func isShort(code string) bool {
+	return code == "57014" || // query_canceled, by an administrator or statement_timeout, since our contexts go on
+		strings.HasPrefix(code, "53") || // insufficient_resources: disk_full, out_of_memory
+		strings.HasPrefix(code, "58") // system_error: io_error
+}
+
+// isLost reports that the server can't be reached, does not take us, or has ended the session.
+func isLost(code string) bool {
 	switch code {
 	case "57P01", // admin_shutdown
 		"57P02", // crash_shutdown

@@ -9,8 +9,9 @@ import (
 // succeed if it is made again (a serialization failure, a deadlock victim, a lock not had in time).
 var ErrRace = errors.New("lost a race with another writer")
 
-// ErrUnavailable is wrapped by an error that says: the database can't be reached or the connection was lost. If that
-// happened in Commit, the outcome is unknown; a retry with the same event ids is safe.
+// ErrUnavailable is wrapped by an error that says: the database can't be reached, the connection was lost, or the database
+// lacks what it needs just now, as room on its disk. If that happened in Commit, the outcome is unknown; a retry with the
+// same event ids is safe.
 var ErrUnavailable = errors.New("the database is unavailable")
 
 // ErrCheckpointMoved is returned by Checkpointer.SaveCheckpoint if the checkpoint is not where the caller left it.
