@@ -50,6 +50,10 @@ func TestForget(t *testing.T) {
 			w.append("1", annaForgotten, illForgotten)
 			require.Equal(t, []any{annaForgotten, annaForgotten, illForgotten}, w.payloads("1"))
 			require.NotContains(t, w.raw("1")[1], "tidemark-sealed:")
+			odd := diagnosed{Patient: "tidemark-sealed:1:", Diagnosis: "[forgotten]"}
+			w.forget(odd.Patient)
+			w.append("2", odd)
+			require.Equal(t, []any{odd}, w.payloads("2"))
 		})
 	})
 }

@@ -14,7 +14,8 @@ import (
 func FuzzParse(f *testing.F) {
 	valid := sealed{subject: "c-1", generation: 3, fallback: []byte(`"x"`), box: make([]byte, 28)}.String()
 	for _, text := range []string{"", marker, plainMarker, sealMarker, valid, valid + ":", strings.Replace(valid, ":3:", ":03:", 1),
-		strings.Replace(valid, ":3:", ":-1:", 1), valid + "=", valid[:len(valid)-1] + "\n"} {
+		strings.Replace(valid, ":3:", ":-1:", 1), valid + "=", valid[:len(valid)-1] + "\n",
+		valid[:strings.LastIndexByte(valid, ':')]} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

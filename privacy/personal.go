@@ -30,6 +30,9 @@ type shape struct {
 	subject bool  // it is a Subject
 }
 
+// personal reports whether anything in the type is.
+func (s shape) personal() bool { return s.whole || s.plan != nil }
+
 // shapeOf looks at a Go type once.
 func (v *Vault) shapeOf(t reflect.Type) (shape, error) {
 	if known, ok := v.shapes.Load(t); ok {

@@ -55,17 +55,19 @@ func parse(text string) (sealed, error) {
 	if !ok {
 		return sealed{}, fmt.Errorf("%w: a sealed value of a format that this release does not know", ErrDamaged)
 	}
-	parts := strings.Split(rest, ":")
-	if len(parts) != 4 {
-		return sealed{}, fmt.Errorf("%w: a sealed value of %d parts instead of 4", ErrDamaged, len(parts))
+	if n := strings.Count(rest, ":"); n != 3 {
+		return sealed{}, fmt.Errorf("%w: a sealed value of %d parts instead of 4", ErrDamaged, n+1)
 	}
-	subject, err1 := decode(parts[0])
-	generation, err2 := strconv.Atoi(parts[1])
-	fallback, err3 := decode(parts[2])
-	box, err4 := decode(parts[3])
+	subjectPart, rest, _ := strings.Cut(rest, ":")
+	generationPart, rest, _ := strings.Cut(rest, ":")
+	fallbackPart, boxPart, _ := strings.Cut(rest, ":")
+	subject, err1 := decode(subjectPart)
+	generation, err2 := strconv.Atoi(generationPart)
+	fallback, err3 := decode(fallbackPart)
+	box, err4 := decode(boxPart)
 	err := errors.Join(err1, err2, err3, err4)
-	if err == nil && (generation < 1 || parts[1] != strconv.Itoa(generation)) {
-		err = fmt.Errorf("generation %q", parts[1])
+	if err == nil && (generation < 1 || generationPart != strconv.Itoa(generation)) {
+		err = fmt.Errorf("generation %q", generationPart)
 	}
 	if err == nil {
 		err = checkSubject(string(subject))

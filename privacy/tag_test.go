@@ -49,7 +49,6 @@ type nested struct {
 	Untagged   string                 `privacy:"personal,fallback=a,b <c> & \"d\""`
 	Dash       string                 `json:"-"`
 	Free       string                 `json:"free"`
-	secret     string
 }
 
 func filled() nested {
