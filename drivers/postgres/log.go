@@ -46,7 +46,7 @@ func (r *logReader) read(ctx context.Context) error {
 			return err
 		}
 	}
-	mark, err := r.readMark(ctx)
+	mark, err := r.mark(ctx)
 	if err != nil {
 		return err
 	}
@@ -55,6 +55,14 @@ func (r *logReader) read(ctx context.Context) error {
 		return nil
 	}
 	return r.readTo(ctx, r.head)
+}
+
+// mark returns the tide mark of now. What a transaction may read it finds out by itself.
+func (r *logReader) mark(ctx context.Context) (int64, error) {
+	if r.tx != nil {
+		return r.readMark(ctx)
+	}
+	return r.store.scans.read(ctx, r.readMark)
 }
 
 // known returns a mark from which a page can be filled without asking. A transaction asks always: whether it may read

@@ -104,6 +104,7 @@ type Store struct {
 	ownsDB  bool
 	options Options
 	sql     *statements
+	scans   scans
 	mark    highest // tide mark that was read so far
 	size    highest // position that is known of: about how large the log is
 	largest highest // payload that was read so far, in bytes
