@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/tidemark-go/tidemark/eventstore"
 )
@@ -27,10 +26,14 @@ func Inline(store *eventstore.Store, projections ...*Projection) error {
 		return errors.New("projection: Inline needs a projection")
 	}
 	var errs []error
-	all := make([]inline, len(projections))
+	all := make([]direct, len(projections))
 	for i, p := range projections {
 		var mistakes []error
-		all[i], mistakes = newInline(store, p)
+		all[i], mistakes = p.direct(store)
+		if all[i].recipe.effects {
+			mistakes = append(mistakes, errors.New("it has a handler of SideEffect, which would be called for an append that may be "+
+				"undone: give it to a Runner"))
+		}
 		for _, mistake := range mistakes {
 			errs = append(errs, fmt.Errorf("projection: %s: %w", p.label(i, "Inline"), mistake))
 		}
@@ -39,54 +42,11 @@ func Inline(store *eventstore.Store, projections ...*Projection) error {
 		return errors.Join(errs...)
 	}
 	return store.OnAppend(func(ctx context.Context, events []eventstore.Event) error {
-		for _, p := range all {
-			if err := p.handle(ctx, events); err != nil {
-				return err
+		for _, h := range all {
+			if err := h.handle(ctx, events); err != nil {
+				return fmt.Errorf("projection: %q refuses the append: %w", h.name, err)
 			}
 		}
 		return nil
 	})
-}
-
-// inline is a projection that handles appends as they are made.
-type inline struct {
-	name        string
-	recipe      recipe
-	streamTypes []string
-}
-
-func newInline(store *eventstore.Store, p *Projection) (inline, []error) {
-	if p == nil {
-		return inline{}, []error{errors.New("it is nil")}
-	}
-	recipe, mistakes := p.recipe(store)
-	if err := checkName(p.name); err != nil {
-		mistakes = append(mistakes, err)
-	}
-	if recipe.effects {
-		mistakes = append(mistakes, errors.New("it has a handler of SideEffect, which would be called for an append that may be undone: "+
-			"give it to a Runner"))
-	}
-	return inline{name: p.name, recipe: recipe, streamTypes: p.opts.StreamTypes}, mistakes
-}
-
-func (p *inline) handle(ctx context.Context, events []eventstore.Event) error {
-	own := make([]eventstore.Event, 0, len(events))
-	for _, e := range events {
-		if p.takes(&e) {
-			own = append(own, e)
-		}
-	}
-	if len(own) == 0 {
-		return nil
-	}
-	if err := p.recipe.apply(ctx, own); err != nil {
-		return fmt.Errorf("projection: %q refuses the append: %w", p.name, err)
-	}
-	return nil
-}
-
-func (p *inline) takes(e *eventstore.Event) bool {
-	_, known := slices.BinarySearch(p.recipe.types, e.Type)
-	return known && (len(p.streamTypes) == 0 || slices.Contains(p.streamTypes, e.Stream.Type))
 }

@@ -19,20 +19,21 @@ const module = "github.com/tidemark-go/tidemark"
 // mayImport says what each package may import of this module, by path patterns. A package that does not stand here may
 // import anything, and nothing that stands here may import it.
 var mayImport = map[string][]string{
-	"aggregate":               {},
-	"aggregate/aggregatetest": {"aggregate"},
-	"serializer":              {},
-	"upcaster":                {},
-	"eventstore/driver":       {},
-	"drivers/sqltx":           {},
-	"drivers/memory":          {"eventstore/driver"},
-	"drivers/sqlite":          {"eventstore/driver", "drivers/sqltx"},
-	"drivers/postgres":        {"eventstore/driver", "drivers/sqltx"},
-	"eventstore":              {"eventstore/driver", "serializer", "upcaster"},
-	"eventstore/drivertest":   {"eventstore", "eventstore/driver", "serializer"},
-	"repository":              {"aggregate", "eventstore", "serializer"},
-	"projection":              {"eventstore"},
-	"privacy":                 {"eventstore", "eventstore/driver", "serializer"},
+	"aggregate":                 {},
+	"aggregate/aggregatetest":   {"aggregate"},
+	"serializer":                {},
+	"upcaster":                  {},
+	"eventstore/driver":         {},
+	"drivers/sqltx":             {},
+	"drivers/memory":            {"eventstore/driver"},
+	"drivers/sqlite":            {"eventstore/driver", "drivers/sqltx"},
+	"drivers/postgres":          {"eventstore/driver", "drivers/sqltx"},
+	"eventstore":                {"eventstore/driver", "serializer", "upcaster"},
+	"eventstore/drivertest":     {"eventstore", "eventstore/driver", "serializer"},
+	"repository":                {"aggregate", "eventstore", "serializer"},
+	"projection":                {"eventstore"},
+	"projection/projectiontest": {"projection", "eventstore", "drivers/memory", "serializer"},
+	"privacy":                   {"eventstore", "eventstore/driver", "serializer"},
 }
 
 // core is what may depend on the standard library and google/uuid only.
