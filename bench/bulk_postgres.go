@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/jmoiron/sqlx"
-	"github.com/lib/pq"
 )
 
 const (
@@ -33,7 +32,7 @@ func newBulkTable(ctx context.Context, db *sqlx.DB, table string,
 		return nil, err
 	}
 	var err error
-	t.single, err = db.PreparexContext(ctx, "INSERT INTO "+t.table+" "+wayColumns+") VALUES "+places(len(bulkColumns()), 0))
+	t.single, err = db.PreparexContext(ctx, "INSERT INTO "+t.table+" "+wayColumns+") VALUES "+places(strings.Count(wayColumns, ",")+1, 0))
 	return t, err
 }
 
@@ -50,22 +49,13 @@ func (t *bulkTable) append(ctx context.Context, stream string, version int64, ev
 
 func (t *bulkTable) count(ctx context.Context) (int, error) { return countRows(ctx, t.db, t.table) }
 
-// bulkColumns are wayColumns as a list.
-func bulkColumns() []string {
-	list := strings.Split(strings.TrimPrefix(wayColumns, "("), ",")
-	for i := range list {
-		list[i] = strings.TrimSpace(list[i])
-	}
-	return list
-}
-
 func copyRows(ctx context.Context, t *bulkTable, rows []bulkRow) error {
 	tx, err := t.db.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit it does nothing
-	st, err := tx.PrepareContext(ctx, pq.CopyIn(t.table, bulkColumns()...))
+	st, err := tx.PrepareContext(ctx, "COPY "+t.table+" "+wayColumns+") FROM STDIN")
 	if err != nil {
 		return err
 	}
