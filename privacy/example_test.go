@@ -2,6 +2,7 @@ package privacy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
@@ -91,22 +92,34 @@ func ExamplePersonal() {
 	// Output: {Patient:7 Diagnosis:}
 }
 
-// A month's end: the master key is replaced, and with the old one every backup of the keys becomes useless.
+// At a month's end the master key is replaced, and with the old one every older backup of the keys becomes useless.
 func ExampleVault_Rewrap() {
 	ctx := context.Background()
 	reg := serializer.NewRegistry(nil)
 	serializer.Register[Registered](reg, "customer.registered")
-	keys, err := sqlite.Open(ctx, ":memory:", nil)
+	drv, err := sqlite.Open(ctx, ":memory:", nil)
 	check(err)
-	defer keys.Close()
-	old, next := privacy.NewMasterKey(), privacy.NewMasterKey()
+	january, february := privacy.NewMasterKey(), privacy.NewMasterKey()
 
-	vault, err := privacy.Open(ctx, reg, keys, next, &privacy.Options{Previous: []privacy.MasterKey{old}})
+	vault, err := privacy.Open(ctx, reg, drv, january, nil)
+	check(err)
+	store, err := eventstore.New(drv, reg, &eventstore.Options{Protector: vault})
+	check(err)
+	defer store.Close()
+	_, err = store.Append(ctx, eventstore.StreamID{Type: "customer", ID: "1042"}, eventstore.NoStream,
+		eventstore.Events(Registered{Customer: "1042", Name: "Ada Lovelace"})...)
+	check(err)
+
+	vault, err = privacy.Open(ctx, reg, drv, february, &privacy.Options{Previous: []privacy.MasterKey{january}})
 	check(err)
 	rewrapped, err := vault.Rewrap(ctx)
 	check(err)
 	fmt.Println("keys rewrapped:", rewrapped)
-	// Output: keys rewrapped: 0
+	_, err = privacy.Open(ctx, reg, drv, january, nil)
+	fmt.Println("the old key is of no use:", errors.Is(err, privacy.ErrMasterKey))
+	// Output:
+	// keys rewrapped: 1
+	// the old key is of no use: true
 }
 
 func check(err error) {
