@@ -16,6 +16,11 @@
 // model in the store's database has each event applied exactly once, whatever crashes. Otherwise, and for everything
 // that a handler does outside of that transaction, each event is handled at least once.
 //
-// A handler that fails is tried again, alone and ever more slowly, and stops its projection in the end; the others go
-// on. [Runner.WaitFor] lets a writer read what it wrote, [Runner.Status] tells how each projection is doing.
+// Of all processes that run a projection one owns it, by a lease that is checked with every commit; several share the
+// partitions of a projection that has some. A handler that fails is tried again, alone and ever more slowly; then the
+// projection stops, leaves the event out, or parks its stream while the others go on.
+//
+// [Runner.WaitFor] lets a writer read what it wrote, [Runner.Status] tells how each projection is doing, [Runner.Pause],
+// [Runner.Retry] and [Runner.Rebuild] operate it, all of them from any process. [Inline] is for read models that must
+// never lag. Package projectiontest tests handlers.
 package projection

@@ -28,7 +28,7 @@ const (
 	stageDrain  stage = "drain"  // both go on to the barrier
 )
 
-var errNoRebuild = errors.New("no version of it is being built")
+var errNoRebuild = errors.New("it is not being built")
 
 // Rebuild builds a projection's read model anew, beside the one that is in use, from the beginning of what it handles. It
 // returns the number of the new version when that is written down; the processes that run the projection then build it,
@@ -85,4 +85,31 @@ func (r *Runner) DropRebuild(ctx context.Context, name string) (version int, err
 		return nil
 	})
 	return version, err
+}
+
+// WaitForVersion returns nil once a version, or a later one, is the live one. Otherwise it returns the context's error,
+// or an error that says that the version was dropped. It works from any process.
+func (r *Runner) WaitForVersion(ctx context.Context, name string, version int) error {
+	f := r.feed(name)
+	if f == nil {
+		return fmt.Errorf("%w: %q is not among those that NewRunner was given", ErrUnknown, name)
+	}
+	for wait := firstLook; ; wait = min(2*wait, r.opts.Poll) {
+		_, _, changed := f.board.reached(0)
+		s, err := r.look(ctx, f)
+		switch {
+		case err != nil:
+			err = r.lasting(err)
+		case s.Version >= version:
+			return nil
+		case s.Rebuild == nil || s.Rebuild.Version != version:
+			err = errNoRebuild
+		}
+		if err == nil {
+			err = await(ctx, changed, wait)
+		}
+		if err != nil {
+			return fmt.Errorf("projection: wait for version %d of %q, whose version %d is in use: %w", version, name, s.Version, err)
+		}
+	}
 }

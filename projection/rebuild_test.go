@@ -137,13 +137,9 @@ func (w *world) mixture(t *testing.T) map[string]int {
 // rebuilt waits until a version is the live one.
 func rebuilt(t *testing.T, r *running, version int) {
 	t.Helper()
-	for range 600 {
-		if r.status(t).Version == version {
-			return
-		}
-		<-time.After(100 * time.Millisecond)
-	}
-	require.Fail(t, "it has not been switched", "%+v", r.status(t).Rebuild)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	require.NoError(t, r.WaitForVersion(ctx, "ledger", version))
 }
 
 func upTo(n int64) (all []int64) {
@@ -292,7 +288,9 @@ func TestP6ARebuildIsCancelledResumedAndDropped(t *testing.T) {
 		require.Equal(t, 3, dropped)
 		<-time.After(2 * time.Second)
 		require.Nil(t, r.status(t).Rebuild)
-		require.ErrorContains(t, r.CancelRebuild(t.Context(), "ledger"), `cancel the rebuild of "ledger": no version of it is being built`)
+		require.EqualError(t, r.WaitForVersion(t.Context(), "ledger", 3), `projection: wait for version 3 of "ledger", whose version 2 `+
+			`is in use: it is not being built`)
+		require.ErrorContains(t, r.CancelRebuild(t.Context(), "ledger"), `cancel the rebuild of "ledger": it is not being built`)
 		version, err := r.Rebuild(t.Context(), "ledger")
 		require.NoError(t, err)
 		require.Equal(t, 4, version)
