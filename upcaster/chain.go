@@ -22,19 +22,25 @@ type Chain struct {
 //
 // That the types at which the chain ends are registered is checked by eventstore.New; see [Chain.Targets].
 func New(steps ...Step) (*Chain, error) {
-	if err := cmp.Or(checkEach(steps), checkSources(steps)); err != nil {
+	if err := cmp.Or(checkEach("New", steps, Step.checkForward), checkSources(steps)); err != nil {
 		return nil, err
 	}
-	c := &Chain{steps: make(map[Type]Step, len(steps))}
-	for _, s := range steps {
-		c.steps[s.from] = s
-	}
-	c.targets = c.findTargets()
+	c := join(steps)
 	if err := errors.Join(c.checkCycles(steps), c.checkGaps(steps)); err != nil {
 		return nil, err
 	}
 	c.sources = c.findSources()
 	return c, nil
+}
+
+// join returns a chain of steps of which no two take the same type.
+func join(steps []Step) *Chain {
+	c := &Chain{steps: make(map[Type]Step, len(steps))}
+	for _, s := range steps {
+		c.steps[s.from] = s
+	}
+	c.targets = c.findTargets()
+	return c
 }
 
 // Handles reports whether the chain has a step for events of type t. It does not allocate: ask before Upcast, and
@@ -75,30 +81,6 @@ func (c *Chain) appendUpcast(out []Event, e Event, codec func(string) (Codec, bo
 	return out, nil
 }
 
-// run applies the step, with its codec if it needs one.
-func (s Step) run(e Event, codec func(string) (Codec, bool)) (parts []Event, err error) {
-	defer catch(&err)
-	if !s.codec {
-		return s.apply(e, nil)
-	}
-	c, ok := codec(e.ContentType)
-	if !ok {
-		return nil, fmt.Errorf("no codec for content type %q", e.ContentType)
-	}
-	return s.apply(e, c)
-}
-
-// catch turns a panic of the user's code into an error.
-func catch(err *error) {
-	switch p := recover().(type) {
-	case nil:
-	case error:
-		*err = fmt.Errorf("panic: %w", p)
-	default:
-		*err = fmt.Errorf("panic: %v", p)
-	}
-}
-
 // Targets returns the types at which the chain ends, sorted: those that steps make and no step takes further. They are
 // the ones that have to be registered.
 func (c *Chain) Targets() []Type {
@@ -115,6 +97,16 @@ func (c *Chain) Sources(target string) []string {
 		return nil
 	}
 	return slices.Clone(c.sources[target])
+}
+
+// LeadsTo reports whether an event stored as from can become a target through any number of steps, none included.
+func (c *Chain) LeadsTo(from, target Type) bool {
+	if from == target || c == nil {
+		return from == target
+	}
+	reached := map[Type]bool{}
+	c.reach(from, reached)
+	return reached[target]
 }
 
 func (c *Chain) findTargets() []Type {

@@ -80,6 +80,27 @@ func TestHandles(t *testing.T) {
 	})
 }
 
+func TestLeadsTo(t *testing.T) {
+	chain := newChain(t,
+		upcaster.Rename(v("order.created", 1), v("order.placed", 1)),
+		splitInto(v("order.placed", 1), v("order.placed", 2), v("order.paid", 1)),
+		upcaster.Drop(v("order.viewed", 1)),
+	)
+	for _, c := range []struct {
+		from, target upcaster.Type
+		want         bool
+	}{
+		{v("order.created", 1), v("order.placed", 2), true},
+		{v("order.created", 1), v("order.paid", 1), true},
+		{v("order.created", 1), v("order.created", 1), true},
+		{v("order.unknown", 1), v("order.unknown", 1), true},
+		{v("order.placed", 2), v("order.placed", 1), false},
+		{v("order.viewed", 1), v("order.placed", 2), false},
+	} {
+		require.Equal(t, c.want, chain.LeadsTo(c.from, c.target), "%v to %v", c.from, c.target)
+	}
+}
+
 func TestANilChain(t *testing.T) {
 	var chain *upcaster.Chain
 	stored := event(v("a", 1), `{}`)
@@ -89,6 +110,8 @@ func TestANilChain(t *testing.T) {
 	require.False(t, chain.Handles(stored.Type))
 	require.Empty(t, chain.Targets())
 	require.Empty(t, chain.Sources("a"))
+	require.True(t, chain.LeadsTo(v("a", 1), v("a", 1)))
+	require.False(t, chain.LeadsTo(v("a", 1), v("a", 2)))
 }
 
 func TestAChainWithoutStepsDoesNothing(t *testing.T) {

@@ -1,24 +1,26 @@
 package upcaster
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
 )
 
-// checkEach returns the mistakes that steps have by themselves.
-func checkEach(steps []Step) error {
+// checkEach returns the mistakes that steps have by themselves, as arguments of a constructor. direction returns what is
+// wrong with where one leads.
+func checkEach(constructor string, steps []Step, direction func(Step) error) error {
 	var mistakes []error
 	for i, s := range steps {
-		if err := s.check(); err != nil {
-			mistakes = append(mistakes, fmt.Errorf("upcaster: argument %d of New: %w", i+1, err))
+		if err := cmp.Or(s.check(), direction(s)); err != nil {
+			mistakes = append(mistakes, fmt.Errorf("upcaster: argument %d of %s: %w", i+1, constructor, err))
 		}
 	}
 	return errors.Join(mistakes...)
 }
 
-// check returns what is wrong with a step by itself.
+// check returns what is wrong with a step wherever it is used.
 func (s Step) check() error {
 	switch {
 	case s.apply == nil && len(s.to) == 0 && s.from == Type{}:
@@ -32,8 +34,28 @@ func (s Step) check() error {
 		if err := t.check(); err != nil {
 			return fmt.Errorf("%v: type %q v%d %w", s, t.Name, t.Schema, err)
 		}
+	}
+	return nil
+}
+
+// checkForward refuses what New does.
+func (s Step) checkForward() error {
+	for _, t := range s.to {
 		if t.Name == s.from.Name && t.Schema < s.from.Schema {
 			return fmt.Errorf("%v goes back to an earlier version", s)
+		}
+	}
+	return nil
+}
+
+// checkBack refuses what NewDowncasts does.
+func (s Step) checkBack() error {
+	if len(s.to) == 0 {
+		return fmt.Errorf("%v would have nothing stored", s)
+	}
+	for _, t := range s.to {
+		if t.Name == s.from.Name && t.Schema > s.from.Schema {
+			return fmt.Errorf("%v goes forward to a later version", s)
 		}
 	}
 	return nil

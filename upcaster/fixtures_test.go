@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/upcaster"
@@ -55,6 +56,11 @@ func event(t upcaster.Type, data string) upcaster.Event {
 		Metadata:    map[string]string{"correlation_id": "c1"},
 		Tags:        []string{"vip"},
 		RecordedAt:  time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
+		ID:          uuid.MustParse("018df6f1-0000-7000-8000-000000000001"),
+		StreamType:  "order",
+		StreamID:    "42",
+		Version:     3,
+		Position:    17,
 	}
 }
 

@@ -1,11 +1,7 @@
 package upcaster
 
 import (
-	"bytes"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"maps"
 	"slices"
 )
 
@@ -35,67 +31,8 @@ func (s Step) String() string {
 	return fmt.Sprintf("the step from %v to %s", s.from, to)
 }
 
-// Struct reads the payload into an Old and writes the New that f makes of it, both through the codec of the event's
-// content type. Keep the old struct for it as it was; fields that Old does not have are lost.
-//
-// The codec is given a *Old and a *New. One that needs an allocated element where Old is itself a pointer, as those of
-// generated messages do, is better served by Split.
-func Struct[Old, New any](from, to Type, f func(Old) (New, error)) Step {
-	step := Step{from: from, to: []Type{to}, codec: true}
-	if f == nil {
-		return step
-	}
-	step.apply = func(e Event, c Codec) ([]Event, error) {
-		var old Old
-		if err := c.Unmarshal(e.Data, &old); err != nil {
-			return nil, fmt.Errorf("read the payload: %w", err)
-		}
-		updated, err := f(old)
-		if err != nil {
-			return nil, err
-		}
-		return e.rewritten(to, c, &updated)
-	}
-	return step
-}
-
-// Map reads the payload into a map, has f edit it in place, and writes it back, both through the codec of the event's
-// content type. The payload must be an object; null is none. Numbers of a JSON payload are json.Number at every depth,
-// so that all their digits survive.
-//
-// For that the codec is given a pointer to a map[string]any that implements json.Unmarshaler.
-func Map(from, to Type, f func(fields map[string]any) error) Step {
-	step := Step{from: from, to: []Type{to}, codec: true}
-	if f == nil {
-		return step
-	}
-	step.apply = func(e Event, c Codec) ([]Event, error) {
-		var fields object
-		if err := c.Unmarshal(e.Data, &fields); err != nil {
-			return nil, fmt.Errorf("read the payload: %w", err)
-		}
-		if fields == nil {
-			return nil, errors.New("read the payload: it is not an object")
-		}
-		if err := f(fields); err != nil {
-			return nil, err
-		}
-		return e.rewritten(to, c, (*map[string]any)(&fields))
-	}
-	return step
-}
-
-// object is a payload's fields. A JSON codec leaves the numbers in it as they are written.
-type object map[string]any
-
-// UnmarshalJSON implements json.Unmarshaler.
-func (o *object) UnmarshalJSON(data []byte) error {
-	dec := json.NewDecoder(bytes.NewReader(data))
-	dec.UseNumber()
-	return dec.Decode((*map[string]any)(o))
-}
-
-// Rename gives the payload another name, another version, or both, and leaves its bytes as they are.
+// Rename gives the payload another name, another version, or both, and leaves its bytes as they are. Several names that
+// are renamed to one are merged.
 func Rename(from, to Type) Step {
 	return Step{from: from, to: []Type{to}, apply: func(e Event, _ Codec) ([]Event, error) {
 		e.Type = to
@@ -103,67 +40,31 @@ func Rename(from, to Type) Step {
 	}}
 }
 
-// Split replaces an event with those that f returns, in that order: any number, none included, each of a type that is
-// listed in to. It is the most general step: f sees metadata, tags and time as well, and may return another content
-// type. c is the codec of e's content type; f may change e and keep it.
-//
-// What f leaves out of an event it returns is taken from e: ContentType if it is "", Metadata if it is nil. Tags and
-// RecordedAt are always those of e.
-func Split(from Type, to []Type, f func(e Event, c Codec) ([]Event, error)) Step {
-	step := Step{from: from, to: slices.Clone(to), codec: true}
-	if f == nil {
-		return step
-	}
-	step.apply = func(e Event, c Codec) ([]Event, error) {
-		parts, err := f(e.clone(), c)
-		if err != nil {
-			return nil, err
-		}
-		return e.parts(parts, step.to)
-	}
-	return step
-}
-
 // Drop leaves an event out of what is read. It stays stored and keeps its version and position.
 func Drop(from Type) Step {
 	return Step{from: from, apply: func(Event, Codec) ([]Event, error) { return nil, nil }}
 }
 
-// rewritten returns e with another type and payload.
-func (e Event) rewritten(to Type, c Codec, payload any) ([]Event, error) {
-	data, err := c.Marshal(payload)
-	if err != nil {
-		return nil, fmt.Errorf("write the payload: %w", err)
+// run applies the step, with its codec if it needs one.
+func (s Step) run(e Event, codec func(string) (Codec, bool)) (parts []Event, err error) {
+	defer catch(&err)
+	if !s.codec {
+		return s.apply(e, nil)
 	}
-	e.Type, e.Data = to, data
-	return []Event{e}, nil
+	c, ok := codec(e.ContentType)
+	if !ok {
+		return nil, fmt.Errorf("no codec for content type %q", e.ContentType)
+	}
+	return s.apply(e, c)
 }
 
-// clone returns a copy of e that shares no memory with it.
-func (e Event) clone() Event {
-	e.Data = bytes.Clone(e.Data)
-	e.Metadata = maps.Clone(e.Metadata)
-	e.Tags = slices.Clone(e.Tags)
-	return e
-}
-
-// parts returns what a split made of e, completed from e and checked.
-func (e Event) parts(made []Event, declared []Type) ([]Event, error) {
-	parts := make([]Event, len(made))
-	for i, part := range made {
-		if !slices.Contains(declared, part.Type) {
-			return nil, fmt.Errorf("it returned %v, which it does not declare", part.Type)
-		}
-		if part.ContentType == "" {
-			part.ContentType = e.ContentType
-		}
-		if part.Metadata == nil {
-			part.Metadata = e.Metadata
-		}
-		part.Metadata = maps.Clone(part.Metadata)
-		part.Tags = slices.Clone(e.Tags)
-		part.RecordedAt = e.RecordedAt
-		parts[i] = part
+// catch turns a panic of the user's code into an error.
+func catch(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("panic: %w", p)
+	default:
+		*err = fmt.Errorf("panic: %v", p)
 	}
-	return parts, nil
 }

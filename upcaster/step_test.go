@@ -125,7 +125,7 @@ func TestSplit(t *testing.T) {
 			}, nil
 		}))
 		want := event(moved, "gob")
-		want.ContentType, want.Metadata = gobType, map[string]string{}
+		want.ContentType, want.Metadata = gobType, nil
 		require.Equal(t, []upcaster.Event{want}, out)
 	})
 	t.Run("may return nothing, or several of one type", func(t *testing.T) {
