@@ -80,7 +80,7 @@ func New(d driver.Store, reg *serializer.Registry, opts *Options) (*Store, error
 	s.deadLetters, _ = d.(driver.DeadLetterer)
 	s.transactor, _ = d.(driver.Transactor)
 	s.group.init(d)
-	s.tide.init(d, &s.opts)
+	s.tide.init(d, &s.opts, s.Head)
 	s.calls.idle = make(chan struct{})
 	return s, nil
 }

@@ -29,7 +29,7 @@ func (r *logReader) follow(ctx context.Context, yield func(Event, error) bool) e
 		if more, err := r.toHead(ctx, yield); err != nil || !more {
 			return err
 		}
-		if err := r.store.tide.wait(ctx, changed); err != nil {
+		if err := r.store.tide.wait(ctx, changed, r.q.After); err != nil {
 			return err
 		}
 	}
@@ -44,7 +44,7 @@ func (s *Store) Wait(ctx context.Context, after int64) error {
 		if head, err := s.Head(ctx); err != nil || head > after {
 			return err
 		}
-		if err := s.tide.wait(ctx, changed); err != nil {
+		if err := s.tide.wait(ctx, changed, after); err != nil {
 			return err
 		}
 	}

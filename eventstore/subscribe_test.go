@@ -111,6 +111,31 @@ func TestAnIdleSubscriberIsNoBusyLoop(t *testing.T) {
 	})
 }
 
+func TestManyIdleSubscribersShareTheirLooks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100
+		d := &counting{Store: memory.New()}
+		reader, writer := open(t, d, accounts(), &eventstore.Options{PollInterval: time.Second}), open(t, d, accounts(), nil)
+		var all sync.WaitGroup
+		for i := range n {
+			<-time.After(7 * time.Millisecond) // so that they don't all come at once
+			all.Go(func() {
+				events, err := collect(reader.Subscribe(t.Context(), 0, &eventstore.ReadOptions{Limit: 1}))
+				require.NoError(t, err, "subscriber %d", i)
+				require.Len(t, events, 1)
+			})
+		}
+		synctest.Wait()
+		before := d.reads.Load()
+		<-time.After(10 * time.Second)
+		require.LessOrEqual(t, d.reads.Load()-before, int64(11))
+		mustAppend(t, writer, ada, closed{})
+		sent := time.Now()
+		all.Wait()
+		require.LessOrEqual(t, time.Since(sent), time.Second, "what they were not told of costs one poll interval at most")
+	})
+}
+
 func TestAStoreThatCanNotHearSaysSoOncePollsAndTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log strings.Builder

@@ -1,7 +1,6 @@
 package eventstore
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"sync"
@@ -16,11 +15,13 @@ type tide struct {
 	waiter driver.Waiter // nil if the driver has none
 	poll   time.Duration // the caller's; 0 for the defaults
 	log    *slog.Logger
+	head   func(ctx context.Context) (int64, error)
 
 	mu        sync.Mutex
 	changed   chan struct{} // closed at the next change
 	listeners int
 	watch     *watch // nil while nobody listens
+	latest    *look  // nil before the first
 	closed    bool
 }
 
@@ -39,9 +40,9 @@ const (
 	lastingWatch = time.Minute // a watch that lasted this long starts over with minRewatch
 )
 
-func (t *tide) init(d driver.Store, o *Options) {
+func (t *tide) init(d driver.Store, o *Options, head func(ctx context.Context) (int64, error)) {
 	t.waiter, _ = d.(driver.Waiter)
-	t.poll, t.log = o.PollInterval, o.Logger
+	t.poll, t.log, t.head = o.PollInterval, o.Logger, head
 	t.changed = make(chan struct{})
 }
 
@@ -69,28 +70,6 @@ func (t *tide) committed() {
 
 // hearing reports whether the driver tells of every commit. t.mu is held.
 func (t *tide) hearing() bool { return t.watch != nil && t.watch.hearing }
-
-// wait returns nil when there may be more to read: after a change, or after the poll interval.
-func (t *tide) wait(ctx context.Context, changed <-chan struct{}) error {
-	timer := time.NewTimer(t.interval())
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-changed:
-	case <-timer.C:
-	}
-	return nil
-}
-
-func (t *tide) interval() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.hearing() {
-		return cmp.Or(t.poll, pollHearing)
-	}
-	return cmp.Or(t.poll, pollDeaf)
-}
 
 // Listen keeps the store hearing of other processes' commits until stop is called, which waits until nothing is left
 // running. Subscribe and Wait listen by themselves; who calls Wait again and again spares the driver a new connection
