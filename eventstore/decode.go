@@ -62,26 +62,11 @@ func (d *decoder) events(out []Event, rec *driver.Record) ([]Event, error) {
 
 // upcast returns nil if no step knows the event.
 func (d *decoding) upcast(e *Event) ([]upcaster.Event, error) {
-	chain, stored := d.store.opts.Upcasters, upcaster.V(e.Type, e.Schema)
-	if chain == nil {
+	stored, ok := d.store.handled(e.Type, e.Schema)
+	if !ok {
 		return nil, nil
 	}
-	if !chain.Handles(stored) {
-		current, _, ok := d.store.reg.Current(e.Type)
-		if stored = upcaster.V(current, e.Schema); !ok || !chain.Handles(stored) {
-			return nil, nil
-		}
-	}
-	parts, err := chain.Upcast(upcaster.Event{Type: stored, ContentType: e.ContentType, Data: e.Raw,
-		Metadata: e.Metadata, Tags: e.Tags, RecordedAt: e.RecordedAt}, d.codec)
-	if parts == nil {
-		parts = []upcaster.Event{}
-	}
-	return parts, err
-}
-
-func (d *decoding) codec(contentType string) (upcaster.Codec, bool) {
-	return d.store.reg.Codec(contentType)
+	return d.store.upcast(e.asUpcaster(stored))
 }
 
 // part decodes one event unless the filter has no use for it.

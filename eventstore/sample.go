@@ -17,7 +17,7 @@ func UpcastSample(reg *serializer.Registry, chain *upcaster.Chain) func(serializ
 		}
 		encoded := make([]serializer.Encoded, len(parts))
 		for i, p := range parts {
-			encoded[i] = serializer.Encoded{Type: p.Name, Schema: p.Schema, ContentType: p.ContentType, Data: p.Data}
+			encoded[i] = encodedOf(&p)
 		}
 		return encoded, nil
 	}
