@@ -32,7 +32,7 @@ fuzz: ## fuzz every decode path for FUZZTIME each, 60s if it is not given
 
 .PHONY: torture
 torture: ## a minute of the hammer on Postgres, and processes and servers killed
-	TIDEMARK_TORTURE=60s $(WITH_POSTGRES) $(GO) test -race -v -timeout 20m -run 'Hammer|Killed|Struck' ./drivers/postgres ./internal/crash
+	TIDEMARK_TORTURE=60s $(WITH_POSTGRES) $(GO) test -race -v -timeout 20m -run 'Hammer|Killed|Struck' ./drivers/postgres ./internal/crash ./internal/chaos
 
 .PHONY: bench
 bench: ## measure beside the limits and the widespread ways, and write docs/benchmarks.md; for a machine with nothing else to do
