@@ -29,14 +29,17 @@ type Protector interface {
 	Reveal(ctx context.Context, payloads []Payload) error
 }
 
-// Payload is what a Protector sees of one event or snapshot. Everything but Value, Redacted and Err is the same when it
-// is protected and when it is revealed.
+// Payload is what a Protector sees of one event or snapshot. Stream, ID, Version and what Protect made of Encoded are the
+// same when it is revealed.
 type Payload struct {
 	Stream  StreamID
 	ID      uuid.UUID // the event's; zero for a snapshot
 	Version int64     // the snapshot's; 0 for an event, whose version is not known before it is stored
 	Value   any       // what was encoded; nil in Reveal
 	serializer.Encoded
+	// Downcast turns what a value of this type is encoded to into what is stored of it, and was done to Value already. It
+	// is nil if that is stored as it is, and in Reveal.
+	Downcast func(serializer.Encoded) (serializer.Encoded, error)
 
 	Redacted bool  // set by Reveal
 	Err      error // set by Reveal

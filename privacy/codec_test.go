@@ -159,14 +159,3 @@ func TestAnEventKeepsOpeningUnderANewName(t *testing.T) {
 	w.forget("c-1")
 	require.Equal(t, []any{annaForgotten, annaForgotten}, w.payloads("1"))
 }
-
-func TestAPersonalEventInAnotherSchemaVersionIsRefused(t *testing.T) {
-	w := inMemory(t, nil)
-	for _, e := range []any{anna, ill} {
-		enc, err := w.reg.Encode(e)
-		require.NoError(t, err)
-		enc.Schema++
-		p := []eventstore.Payload{{Stream: stream("1"), Value: e, Encoded: enc}}
-		require.ErrorContains(t, w.vault.Protect(t.Context(), p), "another schema version")
-	}
-}

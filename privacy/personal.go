@@ -33,6 +33,17 @@ type shape struct {
 // personal reports whether anything in the type is.
 func (s shape) personal() bool { return s.whole || s.plan != nil }
 
+// scan finds what is to be replaced in a value's JSON.
+func (s shape) scan(text []byte, value any) (places []place, err error) {
+	subject := ""
+	if s.subject {
+		if subject, err = subjectBy(value); err != nil {
+			return nil, err
+		}
+	}
+	return scan(text, s.plan, subject)
+}
+
 // shapeOf looks at a Go type once.
 func (v *Vault) shapeOf(t reflect.Type) (shape, error) {
 	if known, ok := v.shapes.Load(t); ok {

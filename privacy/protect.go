@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"reflect"
 	"strings"
@@ -79,11 +78,10 @@ func (v *Vault) examine(p *eventstore.Payload) (*sealing, error) {
 	if !shape.whole && shape.plan == nil && !(inJSON && bytes.Contains(p.Data, []byte(`"`+marker))) {
 		return nil, nil
 	}
-	if name, schema, ok := v.reg.Current(p.Type); shape.personal() && (!ok || name != p.Type || schema != p.Schema) {
-		return nil, errors.New("it is written in another schema version than its Go type's, so what is personal in it can't be told")
-	}
 	s := &sealing{payload: p, json: p.Data}
 	switch {
+	case shape.personal() && p.Downcast != nil:
+		return s, v.examineDowncast(s, shape)
 	case shape.whole:
 		s.json = nil
 		return s, v.examineWhole(s)
@@ -92,62 +90,8 @@ func (v *Vault) examine(p *eventstore.Payload) (*sealing, error) {
 			return nil, err
 		}
 	}
-	subject := ""
-	if shape.subject {
-		if subject, err = subjectBy(p.Value); err != nil {
-			return nil, err
-		}
-	}
-	s.places, err = scan(s.json, shape.plan, subject)
+	s.places, err = shape.scan(s.json, p.Value)
 	return s, err
-}
-
-// examineWhole asks the value whose it is, and what is left of it.
-func (v *Vault) examineWhole(s *sealing) (err error) {
-	defer catch(&err)
-	personal := methodsOf[Personal](s.payload.Value)
-	s.subject = personal.PrivacySubject()
-	s.fallback, err = v.encodeLike(s.payload, personal.Redacted())
-	return err
-}
-
-// encodeLike encodes what Redacted returned as the payload is encoded: it may be smaller, and so written by another codec
-// than the payload was.
-func (v *Vault) encodeLike(p *eventstore.Payload, redacted any) ([]byte, error) {
-	if want, got := reflect.TypeOf(p.Value), reflect.TypeOf(redacted); got != want {
-		return nil, fmt.Errorf("the method Redacted returned a %v: return a %v", got, want)
-	}
-	enc, err := v.reg.Encode(redacted)
-	if err != nil || enc.ContentType == p.ContentType {
-		return enc.Data, err
-	}
-	codec, ok := v.reg.Codec(p.ContentType)
-	if !ok {
-		return nil, fmt.Errorf("no codec for content type %q; add it to serializer.Options.Codecs", p.ContentType)
-	}
-	return codec.Marshal(pointerTo(redacted))
-}
-
-// pointerTo returns what a codec is given for a value.
-func pointerTo(value any) any {
-	if reflect.TypeOf(value).Kind() == reflect.Pointer {
-		return value
-	}
-	pointer := reflect.New(reflect.TypeOf(value))
-	pointer.Elem().Set(reflect.ValueOf(value))
-	return pointer.Interface()
-}
-
-func subjectBy(value any) (subject string, err error) {
-	defer catch(&err)
-	return methodsOf[Subject](value).PrivacySubject(), nil
-}
-
-// catch turns a panic of the user's methods into an error.
-func catch(err *error) {
-	if p := recover(); p != nil {
-		*err = fmt.Errorf("panic: %v", p)
-	}
 }
 
 // jsonOf returns the JSON inside a payload of another content type, as that of a codec that compresses JSON.
@@ -248,25 +192,4 @@ func (s *sealing) store(sealed []byte) error {
 func marshal(c serializer.Codec, text json.RawMessage) (data []byte, err error) {
 	defer catch(&err)
 	return c.Marshal(&text)
-}
-
-func (s *sealing) sealWhole(rings map[string]*ring) error {
-	p := s.payload
-	text, err := sealValue(rings[s.subject], s.subject, p.Data, s.fallback, bindingOf(p, p.ContentType), "")
-	switch {
-	case err != nil:
-		return err
-	case text == "" && isJSON(p.ContentType):
-		s.json = p.Data
-		if s.places, err = scan(p.Data, nil, ""); err == nil {
-			err = s.seal(rings) // which leaves marks on texts that look sealed
-		}
-		return err
-	case text == "":
-	case isJSON(p.ContentType):
-		p.Data = []byte(`"` + text + `"`)
-	default:
-		p.Data, p.ContentType = []byte(text), p.ContentType+suffix
-	}
-	return nil
 }
