@@ -21,15 +21,6 @@ type cursor struct {
 	savedAt  time.Time
 }
 
-// load reads the checkpoint.
-func (c *cursor) load(ctx context.Context) error {
-	saved, err := c.keep.load(ctx)
-	if err == nil {
-		c.stand(saved)
-	}
-	return err
-}
-
 // stand begins at a checkpoint as it is stored.
 func (c *cursor) stand(saved int64) {
 	c.loaded, c.position, c.saved = true, max(saved, c.start), saved

@@ -65,6 +65,24 @@ func TestP9AHandlerThatTakesLongerThanTheGracePeriodIsCutShort(t *testing.T) {
 	})
 }
 
+func TestP9RunReleasesItsLeases(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		opts := &projection.Options{Partitions: 3}
+		one := w.start(t, w.projection("balances", opts))
+		one.reach(t, "balances", w.deposit(t, 5))
+		two := w.process(t).start(t, w.projection("balances", opts))
+		<-time.After(5 * time.Second) // by now they share, and both are present
+		require.NoError(t, one.stop())
+		require.NoError(t, two.stop())
+		leases, err := w.store.Leases(t.Context(), "")
+		require.NoError(t, err)
+		require.Greater(t, len(leases), 5)
+		for _, l := range leases {
+			require.Empty(t, l.Owner, l.Name)
+		}
+	})
+}
+
 func TestP9RunReturnsAtOnceWhenNothingIsInHand(t *testing.T) {
 	onEvery(t, func(t *testing.T, w *world) {
 		w.deposit(t, 5)

@@ -57,6 +57,9 @@ func (w *worker) attend(ctx, work context.Context) (bool, error) {
 		w.errand = &next
 	}
 	done, err := w.unpark(ctx, work, w.errand)
+	if err != nil {
+		w.forget() // the position does not tell whether it was committed, the dead letter does
+	}
 	if done {
 		w.errand = nil
 	}

@@ -52,7 +52,6 @@ type tenure struct {
 	tell    func() []byte    // makes the row's document, for others to read
 	told    time.Time        // when it was last made
 	renewed time.Time        // by the store's clock
-	busy    bool             // a transaction holds the lease: nobody can take it, and to renew it would be to wait
 }
 
 // acquire makes owner the owner of a row.

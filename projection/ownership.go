@@ -105,7 +105,8 @@ func (o *ownership) poll(ctx, work context.Context) (done bool, err error) {
 	return plan.stopped && len(o.held) == 0, o.renew(work)
 }
 
-// maxPolls is how many polls in a row may fail with an error that is no outage, until Run gives up.
+// maxPolls is how many polls in a row may fail with an error that is no outage, until Run gives up. As long as there are
+// workers, it is for them to find out what is wrong.
 const maxPolls = 10
 
 // failed takes note of how a poll went.
@@ -114,7 +115,7 @@ func (o *ownership) failed(ctx context.Context, err error) {
 		o.tries = 0
 		return
 	}
-	if !eventstore.Retryable(err) {
+	if !eventstore.Retryable(err) && len(o.held) == 0 {
 		o.tries++
 	}
 	if final(err) || o.tries >= maxPolls {

@@ -299,6 +299,51 @@ func TestP2ARetryThatIsCutShortIsGoneOnWithByTheNextOwner(t *testing.T) {
 	})
 }
 
+func TestP2ParkingAndRetryingAreDoneOnceWhenAnAnswerIsLost(t *testing.T) {
+	for name, breakIt := range map[string]func(f *faults, broken func() error){
+		"the answer to the commit": func(f *faults, broken func() error) { f.answer = broken },
+		"the commit":               func(f *faults, broken func() error) { f.commit = broken },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onSQL(t, func(t *testing.T, w *world) {
+				bad := newPoison("s3", 2)
+				opts := &projection.Options{Tries: 2, Then: projection.Park, BatchSize: 7}
+				w.scatter(t, 400)
+				n := 0
+				w.faults.set(func(f *faults) {
+					breakIt(f, func() error {
+						if n++; n%3 == 0 {
+							return errLost
+						}
+						return nil
+					})
+				})
+				r := w.start(t, w.mixing(bad, opts))
+				r.reach(t, "mix", 400)
+				require.Equal(t, 1, r.status(t).Parked)
+				bad.cure("s3")
+				elsewhere := w.process(t).runner(t, nil, w.mixing(bad, opts))
+				require.NoError(t, elsewhere.Retry(t.Context(), "mix", account("s3")))
+				<-time.After(10 * time.Second)
+				require.Zero(t, r.status(t).Parked)
+				last := w.scatter(t, 40)
+				r.reach(t, "mix", last)
+				w.requireMixed(t)
+
+				bad.mu.Lock()
+				bad.bad["s5"] = 24
+				bad.mu.Unlock()
+				last = w.scatter(t, 60)
+				r.reach(t, "mix", last)
+				require.NoError(t, elsewhere.Drop(t.Context(), "mix", account("s5")))
+				<-time.After(10 * time.Second)
+				require.Zero(t, r.status(t).Parked)
+				w.requireMixed(t, 466)
+			})
+		})
+	}
+}
+
 func TestP2EachClassOfErrorsHasItsPolicy(t *testing.T) {
 	type future struct{ Cents int }
 	type text struct{ Cents string }

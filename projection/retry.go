@@ -74,7 +74,8 @@ func (w *worker) failed(ctx, work context.Context, err error) error {
 			return nil
 		}
 		if final(err) {
-			return w.stopped(f, err)
+			f.err = errors.Join(f.err, err)
+			return w.stopped(f, f)
 		}
 	case w.caution.tries >= policy.Tries, f == nil && final(err):
 		return w.stopped(f, err)
@@ -111,7 +112,7 @@ func (w *worker) overtaken() {
 	}
 	w.log.Log(context.Background(), level, "projection goes on from its checkpoint, which was moved by another runner "+
 		"or by a commit whose answer was lost", "position", w.cursor.position)
-	w.cursor.forget()
+	w.forget()
 }
 
 func (w *worker) stopped(f *failure, err error) error {

@@ -144,5 +144,5 @@ func newOwner() string {
 	if err != nil {
 		host = "unknown"
 	}
-	return fmt.Sprintf("%s:%d:%08x", host, os.Getpid(), rand.Uint32())
+	return fmt.Sprintf("%.100s:%d:%08x", host, os.Getpid(), rand.Uint32())
 }

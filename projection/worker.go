@@ -107,20 +107,27 @@ func (w *worker) step(ctx, work context.Context) error {
 	return w.wait(ctx)
 }
 
-// ready sees to it that the worker knows its checkpoint and, if its lease may be somebody else's by now, that it is not.
+// ready sees to it that the worker knows its checkpoint and what is parked and, if its lease may be somebody else's by now,
+// that it is not.
 func (w *worker) ready(ctx context.Context) error {
-	if err := w.parked.load(ctx, w); err != nil {
-		return err
+	if !w.cursor.loaded || w.tenure != nil && w.tenure.over() {
+		saved, err := w.cursor.keep.load(ctx)
+		if err != nil {
+			return err
+		}
+		if !w.cursor.loaded {
+			w.begin(saved)
+		}
 	}
-	if w.cursor.loaded && (w.tenure == nil || !w.tenure.over()) {
-		return nil
-	}
-	loaded := w.cursor.loaded
-	saved, err := w.cursor.keep.load(ctx)
-	if err == nil && !loaded {
-		w.begin(saved)
-	}
-	return err
+	return w.parked.load(ctx, w)
+}
+
+// forget has everything asked for anew that a commit may have changed whose outcome is unknown. The checkpoint comes first:
+// that waits for a commit which is still under way.
+func (w *worker) forget() {
+	w.cursor.forget()
+	w.parked.loaded = false
+	w.errand = nil
 }
 
 func (w *worker) begin(saved int64) {
