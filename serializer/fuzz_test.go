@@ -1,6 +1,7 @@
 package serializer_test
 
 import (
+	"bytes"
 	"errors"
 	"strconv"
 	"strings"
@@ -79,5 +80,35 @@ func FuzzRegister(f *testing.F) {
 		v, err := r.Decode(stored)
 		require.NoError(t, err)
 		require.Equal(t, placed{ID: "7"}, v)
+	})
+}
+
+// FuzzDecompress decodes payloads that say that they are compressed.
+func FuzzDecompress(f *testing.F) {
+	r := compressedNotes(f, serializer.CompressOptions{MaxSize: 10_000})
+	stored, err := r.Encode(noteOf(10_000))
+	require.NoError(f, err)
+	f.Add(stored.Data)
+	f.Add(stored.Data[:20])
+	f.Add(append(bytes.Clone(stored.Data), stored.Data...))
+	f.Add([]byte("\x1f\x8b\x08\x1c\x00\x00\x00\x00\x00\xff\xff\xffextra\x00name\x00"))
+	f.Add([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01\x00\x00\xff\xff"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		before := bytes.Clone(data)
+		v, err := r.Decode(serializer.Encoded{Type: "note", Schema: 1, ContentType: "application/json+gzip", Data: data})
+		require.Equal(t, before, data)
+		if err != nil {
+			require.NotContains(t, err.Error(), "panic")
+			require.Nil(t, v)
+			return
+		}
+		stored, err := r.Encode(v)
+		if errors.Is(err, serializer.ErrTooLarge) {
+			return // the payload had fewer escapes
+		}
+		require.NoError(t, err)
+		again, err := r.Decode(stored)
+		require.NoError(t, err)
+		require.Equal(t, v, again)
 	})
 }
