@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -135,7 +136,7 @@ func (s *Store) prepare(ctx context.Context, writes []Write) ([]driver.Write, er
 	if err := p.uniqueIDs(prepared); err != nil {
 		return nil, err
 	}
-	return prepared, s.protect(ctx, writes, prepared)
+	return prepared, s.protect(ctx, writes, prepared, p.downcasts)
 }
 
 // preparation is what the events of one call share.
@@ -145,6 +146,8 @@ type preparation struct {
 	metadata Metadata
 	encoded  []byte // metadata, encoded once
 	events   int
+
+	downcasts map[uuid.UUID]downcastFunc // of the events that are stored in another way than they are written
 }
 
 func (p *preparation) write(w Write) (driver.Write, error) {
@@ -156,7 +159,7 @@ func (p *preparation) write(w Write) (driver.Write, error) {
 	}
 	events := make([]driver.Event, len(w.Events))
 	for i := range w.Events {
-		if err := p.event(&w.Events[i], &events[i]); err != nil {
+		if err := p.event(w.Stream, &w.Events[i], &events[i]); err != nil {
 			return driver.Write{}, fmt.Errorf("eventstore: append to stream %q: event %d: %w", w.Stream, i+1, err)
 		}
 	}
@@ -167,16 +170,13 @@ func (p *preparation) write(w Write) (driver.Write, error) {
 // maxPayload is far above what belongs into an event and below what any of the databases can take.
 const maxPayload = 64 << 20
 
-func (p *preparation) event(e *NewEvent, out *driver.Event) error {
+func (p *preparation) event(stream StreamID, e *NewEvent, out *driver.Event) error {
 	enc, err := p.store.reg.Encode(e.Payload)
 	if errors.Is(err, serializer.ErrUnknownType) {
 		return &unknownEvent{err}
 	}
 	if err != nil {
 		return err
-	}
-	if len(enc.Data) > maxPayload {
-		return fmt.Errorf("payload of %s is %d bytes long; %d are allowed", enc.Type, len(enc.Data), maxPayload)
 	}
 	for _, tag := range e.Tags {
 		if err := checkName(tag); err != nil {
@@ -191,6 +191,13 @@ func (p *preparation) event(e *NewEvent, out *driver.Event) error {
 		Metadata: md, Tags: slices.Clone(e.Tags), RecordedAt: p.now}
 	if out.ID == uuid.Nil {
 		out.ID = p.store.NewID()
+	}
+	return cmp.Or(checkSize(out), p.downcast(stream, e, out))
+}
+
+func checkSize(e *driver.Event) error {
+	if len(e.Data) > maxPayload {
+		return fmt.Errorf("payload of %s is %d bytes long; %d are allowed", e.Type, len(e.Data), maxPayload)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/upcaster"
 )
 
 // firstReceipts answers a call whose event ids are stored already: with the receipts of the call that stored them if
@@ -52,7 +53,7 @@ func (s *Store) matchRetry(w *driver.Write, byID map[uuid.UUID]*driver.Record, r
 			return idempotencyError(w, e, "belongs to an append of other events")
 		case i > 0 && rec.Version != receipt.Version+1:
 			return idempotencyError(w, e, "is stored in another order or by another append")
-		case !sameContent(rec, e):
+		case !s.sameContent(rec, e):
 			return idempotencyError(w, e, fmt.Sprintf("is stored at version %d with other content", rec.Version))
 		}
 		receipt.Version, receipt.Position = rec.Version, rec.Position
@@ -61,9 +62,26 @@ func (s *Store) matchRetry(w *driver.Write, byID map[uuid.UUID]*driver.Record, r
 }
 
 // sameContent leaves metadata and time aside: a retry comes later, perhaps in another request.
-func sameContent(rec *driver.Record, e *driver.Event) bool {
-	return rec.Type == e.Type && rec.Schema == e.Schema && rec.ContentType == e.ContentType &&
-		bytes.Equal(rec.Data, e.Data) && slices.Equal(rec.Tags, e.Tags)
+func (s *Store) sameContent(rec *driver.Record, e *driver.Event) bool {
+	switch {
+	case !slices.Equal(rec.Tags, e.Tags):
+		return false
+	case rec.Type == e.Type && rec.Schema == e.Schema && rec.ContentType == e.ContentType && bytes.Equal(rec.Data, e.Data):
+		return true
+	default:
+		return s.sameToday(rec, e)
+	}
+}
+
+// sameToday reports whether both are read as the same. It can be a retry by another release, which writes another schema
+// version, or by a codec that does not write the same value in the same way each time.
+func (s *Store) sameToday(rec *driver.Record, e *driver.Event) bool {
+	stored, err1 := s.forward(beforeStored(rec.Stream, &rec.Event))
+	tried, err2 := s.forward(beforeStored(rec.Stream, e))
+	return err1 == nil && err2 == nil && slices.EqualFunc(stored, tried, func(a, b upcaster.Event) bool {
+		differences, err := s.reg.Differences(encodedOf(&a), encodedOf(&b))
+		return err == nil && len(differences) == 0
+	})
 }
 
 func idempotencyError(w *driver.Write, e *driver.Event, what string) error {

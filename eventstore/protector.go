@@ -46,7 +46,7 @@ type Payload struct {
 }
 
 // protect has the Protector take its part in prepared writes.
-func (s *Store) protect(ctx context.Context, writes []Write, prepared []driver.Write) error {
+func (s *Store) protect(ctx context.Context, writes []Write, prepared []driver.Write, downcasts map[uuid.UUID]downcastFunc) error {
 	if s.opts.Protector == nil {
 		return nil
 	}
@@ -54,7 +54,7 @@ func (s *Store) protect(ctx context.Context, writes []Write, prepared []driver.W
 	for i, w := range prepared {
 		for j, e := range w.Events {
 			payloads = append(payloads, Payload{Stream: w.Stream, ID: e.ID, Value: writes[i].Events[j].Payload,
-				Encoded: encodedEvent(&e)})
+				Encoded: encodedEvent(&e), Downcast: downcasts[e.ID]})
 		}
 	}
 	if len(payloads) == 0 {
@@ -126,11 +126,11 @@ func (s *Store) revealRetry(ctx context.Context, writes []driver.Write, stored [
 }
 
 // protectSnapshot has the Protector take its part in a snapshot that is about to be saved.
-func (s *Store) protectSnapshot(ctx context.Context, snap *Snapshot, enc serializer.Encoded) (serializer.Encoded, error) {
+func (s *Store) protectSnapshot(ctx context.Context, snap *Snapshot, enc serializer.Encoded, down downcastFunc) (serializer.Encoded, error) {
 	if s.opts.Protector == nil {
 		return enc, nil
 	}
-	p := []Payload{{Stream: snap.Stream, Version: snap.Version, Value: snap.State, Encoded: enc}}
+	p := []Payload{{Stream: snap.Stream, Version: snap.Version, Value: snap.State, Encoded: enc, Downcast: down}}
 	err := s.opts.Protector.Protect(ctx, p)
 	return p[0].Encoded, err
 }

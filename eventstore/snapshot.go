@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/serializer"
+	"github.com/tidemark-go/tidemark/upcaster"
 )
 
 // Snapshot is an aggregate's state as of a version of its stream. State is a value of a registered type.
@@ -16,8 +18,8 @@ type Snapshot struct {
 	RecordedAt time.Time // set by SaveSnapshot; UTC, whole microseconds
 }
 
-// SnapshotError says that a stored snapshot can't be used: its type is unknown, it has another schema version, or its
-// bytes are damaged. Nothing is lost by it: the stream has everything.
+// SnapshotError says that a stored snapshot can't be used: its type is unknown, no upcaster step leads from its schema
+// version to today's, or its bytes are damaged. Nothing is lost by it: the stream has everything.
 type SnapshotError struct {
 	Stream  StreamID
 	Version int64
@@ -45,18 +47,29 @@ func (s *Store) SaveSnapshot(ctx context.Context, snap Snapshot) error {
 	if snap.Version < 1 {
 		return fmt.Errorf("eventstore: snapshot of stream %q: version %d is below 1", snap.Stream, snap.Version)
 	}
-	enc, err := s.reg.Encode(snap.State)
+	stored, err := s.encodeSnapshot(ctx, &snap)
 	if err == nil {
-		enc, err = s.protectSnapshot(ctx, &snap, enc)
-	}
-	if err == nil {
-		err = s.snapshots.SaveSnapshot(ctx, driver.Snapshot{Stream: snap.Stream, Version: snap.Version, Type: enc.Type,
-			Schema: enc.Schema, ContentType: enc.ContentType, Data: enc.Data, RecordedAt: s.Now()})
+		err = s.snapshots.SaveSnapshot(ctx, stored)
 	}
 	if err != nil {
 		return fmt.Errorf("eventstore: save snapshot of stream %q at version %d: %w", snap.Stream, snap.Version, err)
 	}
 	return nil
+}
+
+// encodeSnapshot returns a snapshot as it is stored.
+func (s *Store) encodeSnapshot(ctx context.Context, snap *Snapshot) (driver.Snapshot, error) {
+	enc, err := s.reg.Encode(snap.State)
+	if err != nil {
+		return driver.Snapshot{}, err
+	}
+	enc, down, err := s.downcastSnapshot(snap, enc)
+	if err != nil {
+		return driver.Snapshot{}, err
+	}
+	enc, err = s.protectSnapshot(ctx, snap, enc, down)
+	return driver.Snapshot{Stream: snap.Stream, Version: snap.Version, Type: enc.Type, Schema: enc.Schema,
+		ContentType: enc.ContentType, Data: enc.Data, RecordedAt: s.Now()}, err
 }
 
 // LoadSnapshot returns the latest snapshot of a stream; ok is false if it has none. One that can't be used is a
@@ -85,13 +98,27 @@ func (s *Store) decodeSnapshot(ctx context.Context, stored *driver.Snapshot) (Sn
 	}
 	var state any
 	if damage == nil {
-		state, damage = s.reg.Decode(enc)
+		state, damage = s.decodeState(stored, enc)
 	}
 	if damage != nil {
 		return Snapshot{}, &SnapshotError{Stream: stored.Stream, Version: stored.Version, Type: stored.Type,
 			Schema: stored.Schema, Err: damage}
 	}
 	return Snapshot{Stream: stored.Stream, Version: stored.Version, State: state, RecordedAt: stored.RecordedAt}, nil
+}
+
+// decodeState carries a state forward as upcasters do with events.
+func (s *Store) decodeState(stored *driver.Snapshot, enc serializer.Encoded) (any, error) {
+	parts, err := s.forward(upcaster.Event{Type: upcaster.V(enc.Type, enc.Schema), ContentType: enc.ContentType,
+		Data: enc.Data, RecordedAt: stored.RecordedAt, StreamType: stored.Stream.Type, StreamID: stored.Stream.ID,
+		Version: stored.Version})
+	if err != nil {
+		return nil, err
+	}
+	if len(parts) != 1 {
+		return nil, fmt.Errorf("upcasters make %s of it instead of one state", typesOf(parts))
+	}
+	return s.reg.Decode(encodedOf(&parts[0]))
 }
 
 func (s *Store) callSnapshots(stream StreamID) error {

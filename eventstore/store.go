@@ -43,6 +43,9 @@ type Store struct {
 type Options struct {
 	// Upcasters carries events of older schema versions forward on every read path. Default: none.
 	Upcasters *upcaster.Chain
+	// Downcasts has events and snapshots stored as an earlier release reads them, for as long as one runs beside this one.
+	// An append of what Upcasters would not bring back as it was fails. Default: none.
+	Downcasts *upcaster.Downcasts
 	// Protector encrypts what is stored, as package privacy does, on every way in and out. Default: none.
 	Protector Protector
 	// Now is the clock. Default: time.Now.
@@ -97,7 +100,7 @@ func (s *Store) check() error {
 	if err := s.reg.Err(); err != nil {
 		return fmt.Errorf("eventstore: %w", err)
 	}
-	return errors.Join(s.checkTargets(), s.checkSources())
+	return errors.Join(s.checkTargets(), s.checkSources(), s.checkDowncasts())
 }
 
 // checkTargets finds chains that lead to what nobody can decode.
