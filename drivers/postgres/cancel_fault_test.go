@@ -41,7 +41,7 @@ func TestARequestToCancelHitsNobodyElse(t *testing.T) {
 		for i := range 6 {
 			random := rand.New(rand.NewPCG(seed, uint64(i)))
 			impatient.Go(func() {
-				for n := range rounds(t, 12) {
+				for n := range fault.Rounds(t, 12) {
 					if err := giveUp(t.Context(), s, fmt.Sprintf("impatient %d-%d", i, n), random); err != nil {
 						t.Errorf("seed %d: %v", seed, err)
 						return

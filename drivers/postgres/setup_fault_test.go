@@ -88,8 +88,3 @@ func hasHappened(it <-chan struct{}) bool {
 		return false
 	}
 }
-
-// rounds is how often to do something: so often, and more in a torture.
-func rounds(t *testing.T, n int) int {
-	return max(1, int(int64(n)*int64(hammerTime(t))/int64(5*time.Second)))
-}

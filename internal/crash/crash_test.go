@@ -1,15 +1,12 @@
 package crash_test
 
 import (
-	"bufio"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
+	"syscall"
 	"testing"
 
 	"github.com/jmoiron/sqlx"
@@ -20,16 +17,13 @@ import (
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
+	"github.com/tidemark-go/tidemark/internal/fault"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
 	"github.com/tidemark-go/tidemark/projection"
 	"github.com/tidemark-go/tidemark/serializer"
 )
 
-// The test starts itself again as the process to be killed, with the database in this variable.
-const victim = "TIDEMARK_CRASH_VICTIM"
-
 const (
-	kills   = 30
 	writers = 4
 	streams = 20
 )
@@ -38,27 +32,36 @@ type ticked struct{ By int }
 
 type unrelated struct{ By int }
 
-func TestMain(m *testing.M) {
-	if database := os.Getenv(victim); database != "" {
-		run(database)
-		return
-	}
-	os.Exit(m.Run())
-}
-
 func TestNothingAcknowledgedIsLostAndNothingIsAppliedTwiceWhenAProcessIsKilled(t *testing.T) {
-	t.Run("SQLite", func(t *testing.T) { killAll(t, filepath.Join(t.TempDir(), "crash.db")) })
-	t.Run("Postgres", func(t *testing.T) { killAll(t, pgtest.DSN(t)) })
+	eachDatabase(t, func(t *testing.T, database string) {
+		acknowledged := map[string]bool{}
+		lives := fault.Rounds(t, 10)
+		for range lives {
+			runAndKill(t, database, 1+rand.IntN(300), acknowledged)
+		}
+		t.Logf("%d events were acknowledged in %d lives", len(acknowledged), lives)
+		requireWhole(t, database, acknowledged)
+	})
 }
 
-func killAll(t *testing.T, database string) {
-	acknowledged := map[string]bool{}
-	for range kills {
-		runAndKill(t, database, 1+rand.IntN(300), acknowledged)
-	}
+// eachDatabase runs a test on SQLite and on Postgres, side by side.
+func eachDatabase(t *testing.T, test func(t *testing.T, database string)) {
+	t.Parallel()
+	t.Run("SQLite", func(t *testing.T) {
+		t.Parallel()
+		test(t, filepath.Join(t.TempDir(), "crash.db"))
+	})
+	t.Run("Postgres", func(t *testing.T) {
+		t.Parallel()
+		test(t, pgtest.DSN(t))
+	})
+}
+
+// requireWhole checks that everything acknowledged is there and that the read model is what it should be.
+func requireWhole(t *testing.T, database string, acknowledged map[string]bool) {
+	t.Helper()
 	store, db := open(t.Context(), database)
 	defer store.Close()
-	t.Logf("%d events were acknowledged in %d lives", len(acknowledged), kills)
 	requireStored(t, store, acknowledged)
 	require.Equal(t, replayed(t, store), caughtUp(t, store, db))
 }
@@ -101,32 +104,21 @@ func replayed(t *testing.T, store *eventstore.Store) map[string]int {
 
 // runAndKill starts a process, reads what it acknowledges, and kills it after some lines.
 func runAndKill(t *testing.T, database string, lines int, acknowledged map[string]bool) {
-	self, err := os.Executable()
-	require.NoError(t, err)
-	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), victim+"="+database)
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
-	scanner := bufio.NewScanner(out)
-	for n := 0; scanner.Scan(); n++ {
-		line, whole := strings.CutSuffix(scanner.Text(), ".")
-		if whole { // the last line may be cut off
-			acknowledged[line] = true
-		}
-		if n == lines {
-			require.NoError(t, cmd.Process.Kill())
-		}
+	t.Helper()
+	v := startVictim(t, database)
+	for range lines {
+		line, ok := <-v.lines
+		require.True(t, ok, v.complaints())
+		acknowledged[line] = true
 	}
-	require.ErrorContains(t, cmd.Wait(), "signal: killed", stderr.String())
+	v.signal(syscall.SIGKILL)
+	require.ErrorContains(t, v.end(acknowledged), "signal: killed", v.complaints())
 }
 
 // caughtUp runs the projection to the head and returns its read model.
 func caughtUp(t *testing.T, store *eventstore.Store, db *sqlx.DB) map[string]int {
 	t.Helper()
-	runner, err := projection.NewRunner(store, nil, counts())
+	runner, err := projection.NewRunner(store, hasty(), counts())
 	require.NoError(t, err)
 	require.NoError(t, runner.CatchUp(t.Context()))
 	return readModel(t, db)
@@ -191,35 +183,4 @@ func counts() *projection.Projection {
 		return err
 	})
 	return p
-}
-
-// run appends and projects until it is killed, and writes "stream version." for each version that was acknowledged.
-func run(database string) {
-	ctx := context.Background()
-	store, _ := open(ctx, database)
-	runner, err := projection.NewRunner(store, nil, counts())
-	check(err)
-	var out sync.Mutex
-	for by := range writers {
-		go func() {
-			for {
-				events := eventstore.Events(ticked{by}, unrelated{by}, ticked{by})[:1+rand.IntN(3)]
-				receipt, err := store.Append(ctx, counter(rand.IntN(streams)), eventstore.Any, events...)
-				check(err)
-				out.Lock()
-				for back := range events {
-					fmt.Printf("%s %d.\n", receipt.Stream, receipt.Version-int64(back))
-				}
-				out.Unlock()
-			}
-		}()
-	}
-	check(runner.Run(ctx))
-}
-
-func check(err error) {
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
 }

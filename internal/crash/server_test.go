@@ -7,49 +7,115 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/eventstore"
+	"github.com/tidemark-go/tidemark/internal/fault"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
-// Blows to the server, and appends between two of them.
-const (
-	blows   = 5
-	between = 150
-)
+// Appends between two blows.
+const between = 100
 
 func TestEveryAcknowledgedAppendIsThereOnceWhenTheServerIsStruck(t *testing.T) {
+	t.Parallel()
 	t.Run("by kill -9 of the postmaster", func(t *testing.T) {
+		t.Parallel()
 		cluster := pgtest.StartCluster(t, nil)
-		strikeServer(t, cluster.DSN("postgres"), func() {
+		strikeServer(t, cluster.DSN("postgres"), fault.Rounds(t, 4), func() {
 			require.NoError(t, cluster.Kill())
 			require.NoError(t, cluster.Start(t.Context()))
 		})
 	})
-	t.Run("by the end of all its sessions", func(t *testing.T) {
-		database := pgtest.DSN(t)
-		db, err := sqlx.Connect("postgres", database)
-		require.NoError(t, err)
-		defer db.Close()
-		strikeServer(t, database, func() {
-			_, err := db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-				WHERE datname = current_database() AND pid <> pg_backend_pid()`)
-			require.NoError(t, err)
+	t.Run("by a halt of all its processes", func(t *testing.T) {
+		t.Parallel()
+		cluster := pgtest.StartCluster(t, nil)
+		strikeServer(t, cluster.DSN("postgres"), fault.Rounds(t, 4), func() {
+			require.NoError(t, cluster.Pause())
+			time.Sleep(rand.N(500 * time.Millisecond))
+			require.NoError(t, cluster.Resume())
 		})
+	})
+	t.Run("by the end of all its sessions", func(t *testing.T) {
+		t.Parallel()
+		database := pgtest.DSN(t)
+		db := connect(t, database)
+		strikeServer(t, database, fault.Rounds(t, 5), func() { terminate(t, db, 1000) })
+	})
+	t.Run("by the network, in all its ways", func(t *testing.T) {
+		t.Parallel()
+		database := pgtest.DSN(t)
+		n := &network{t: t, proxy: fault.Start(t, database), db: connect(t, database)}
+		seed := rand.Uint64()
+		t.Logf("seed %d", seed)
+		n.random = rand.New(rand.NewPCG(seed, 0))
+		strikeServer(t, n.proxy.DSN()+"&connect_timeout=2", fault.Rounds(t, 10), n.strike)
 	})
 }
 
+func connect(t *testing.T, database string) *sqlx.DB {
+	t.Helper()
+	db, err := sqlx.Connect("postgres", database)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	return db
+}
+
+// terminate ends some sessions of others.
+func terminate(t *testing.T, db *sqlx.DB, most int) {
+	t.Helper()
+	_, err := db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM pg_stat_activity
+		WHERE datname = current_database() AND pid <> pg_backend_pid() ORDER BY random() LIMIT $1) s`, most)
+	require.NoError(t, err)
+}
+
+// network is one that does all kinds of harm.
+type network struct {
+	t      *testing.T
+	proxy  *fault.Proxy
+	db     *sqlx.DB // past the proxy
+	random *rand.Rand
+}
+
+// strike undoes the harm of the last time, and does another.
+func (n *network) strike() {
+	n.proxy.Heal()
+	n.proxy.Delay(nil)
+	moment := time.Duration(n.random.IntN(100)) * time.Millisecond
+	switch n.random.IntN(8) {
+	case 0:
+		n.proxy.Cut()
+	case 1:
+		n.proxy.Refuse()
+		time.Sleep(moment)
+		n.proxy.Heal()
+	case 2, 3:
+		n.proxy.Silence()
+		time.Sleep(moment)
+		n.proxy.Heal()
+		n.proxy.Cut() // so that those end, too, who have set no deadline
+	case 4:
+		n.proxy.Delay(func() time.Duration { return rand.N(moment/10 + 1) })
+	case 5:
+		n.proxy.CutBefore("counter")
+	case 6:
+		n.proxy.CutAfter("counter")
+	case 7:
+		terminate(n.t, n.db, 2)
+	}
+}
+
 // strikeServer appends, projects and reads the log while the server is struck again and again. Nobody is restarted.
-func strikeServer(t *testing.T, database string, strike func()) {
+func strikeServer(t *testing.T, database string, blows int, strike func()) {
 	store, db := open(t.Context(), database)
 	defer store.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	runner, err := projection.NewRunner(store, nil, counts())
+	runner, err := projection.NewRunner(store, hasty(), counts())
 	require.NoError(t, err)
 	var group sync.WaitGroup
 	group.Go(func() { require.NoError(t, runner.Run(ctx)) })
@@ -107,27 +173,14 @@ func (w *writersAtWork) run(ctx context.Context) error {
 		}
 	}()
 	for !w.stop.Load() {
-		events := eventstore.Events(ticked{1}, unrelated{2}, ticked{3})[:1+rand.IntN(3)]
-		for i := range events {
-			events[i].ID = w.store.NewID()
-		}
-		receipt, err := w.insist(ctx, counter(rand.IntN(streams)), events)
+		events := newEvents(w.store, 1)
+		receipt, err := insist(ctx, w.store, counter(rand.IntN(streams)), events)
 		if err != nil {
 			return err
 		}
 		w.note(receipt, len(events))
 	}
 	return nil
-}
-
-// insist tries again whatever may help, as the documentation of Append says.
-func (w *writersAtWork) insist(ctx context.Context, stream eventstore.StreamID, events []eventstore.NewEvent) (eventstore.Receipt, error) {
-	for {
-		receipt, err := w.store.Append(ctx, stream, eventstore.Any, events...)
-		if err == nil || !eventstore.Retryable(err) {
-			return receipt, err
-		}
-	}
 }
 
 func (w *writersAtWork) note(receipt eventstore.Receipt, events int) {
