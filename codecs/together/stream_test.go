@@ -86,7 +86,7 @@ func before(codec serializer.Codec) *serializer.Registry {
 }
 
 // today is the registry of the last release, with its steps.
-func today(t *testing.T) (*serializer.Registry, *upcaster.Chain) {
+func today(t testing.TB) (*serializer.Registry, *upcaster.Chain) {
 	reg := serializer.NewRegistry(&serializer.Options{Codecs: releases()})
 	serializer.Register[placed](reg, "order.placed", serializer.Version(3))
 	serializer.Register[*wrapperspb.BytesValue](reg, "order.noted", serializer.Version(2), serializer.WithCodec(protobuf.New()))
