@@ -9,6 +9,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/serializer"
+	"github.com/tidemark-go/tidemark/upcaster"
 )
 
 type balance struct{ Total int }
@@ -77,4 +78,82 @@ func TestACheckpointMovesOnlyFromWhereItsOwnerLeftIt(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 10, position)
 	require.ErrorContains(t, s.SaveCheckpoint(t.Context(), "", 0, 1), "is empty")
+}
+
+type sheet struct{ Pounds, Pence int }
+
+// sheets is withBalance two versions of the state later, with the steps of chain.
+func sheets(t *testing.T, d *memory.Store, chain ...upcaster.Step) *eventstore.Store {
+	reg := accounts()
+	serializer.Register[sheet](reg, "account.sheet", serializer.Version(3), serializer.Alias("account.balance"))
+	return open(t, d, reg, &eventstore.Options{Upcasters: up(t, chain...)})
+}
+
+func TestASnapshotOfAnEarlierSchemaVersionIsCarriedForward(t *testing.T) {
+	d := memory.New()
+	require.NoError(t, open(t, d, withBalance(), nil).SaveSnapshot(t.Context(),
+		eventstore.Snapshot{Stream: ada, Version: 5, State: balance{250}}))
+	var seen upcaster.Event
+	toPence := upcaster.MapWith(upcaster.V("account.sheet", 1), upcaster.V("account.sheet", 2),
+		func(e *upcaster.Event, fields map[string]any) error {
+			seen = *e
+			e.Metadata["why"] = "nobody sees this"
+			fields["Pence"] = fields["Total"]
+			return nil
+		})
+	toSheet := upcaster.Struct(upcaster.V("account.sheet", 2), upcaster.V("account.sheet", 3),
+		func(old struct{ Pence int }) (sheet, error) { return sheet{old.Pence / 100, old.Pence % 100}, nil })
+
+	s := sheets(t, d, toPence, toSheet)
+	snap, ok, err := s.LoadSnapshot(t.Context(), ada)
+	require.NoError(t, err)
+	require.True(t, ok)
+	stored, _, err := d.LoadSnapshot(t.Context(), ada)
+	require.NoError(t, err)
+	require.Equal(t, eventstore.Snapshot{Stream: ada, Version: 5, State: sheet{2, 50}, RecordedAt: stored.RecordedAt}, snap)
+
+	t.Run("by steps that see what it belongs to", func(t *testing.T) {
+		require.Equal(t, upcaster.Event{Type: upcaster.V("account.sheet", 1), ContentType: "application/json",
+			Data: []byte(`{"Total":250}`), Metadata: seen.Metadata, RecordedAt: stored.RecordedAt, StreamType: "account",
+			StreamID: "ada", Version: 5}, seen)
+	})
+	t.Run("and stays stored as it was", func(t *testing.T) {
+		require.Equal(t, `account.balance {"Total":250}`, stored.Type+" "+string(stored.Data))
+		require.Equal(t, 1, stored.Schema)
+	})
+	t.Run("until a later one is taken", func(t *testing.T) {
+		require.NoError(t, s.SaveSnapshot(t.Context(), eventstore.Snapshot{Stream: ada, Version: 6, State: sheet{3, 0}}))
+		snap, _, err := s.LoadSnapshot(t.Context(), ada)
+		require.NoError(t, err)
+		require.Equal(t, sheet{3, 0}, snap.State)
+	})
+}
+
+func TestASnapshotThatUpcastersMakeNoStateOfIsASnapshotError(t *testing.T) {
+	v1, v3 := upcaster.V("account.balance", 1), upcaster.V("account.sheet", 3)
+	split := func(f func(e upcaster.Event) []upcaster.Event) upcaster.Step {
+		return upcaster.Split(v1, []upcaster.Type{v3}, func(e upcaster.Event, _ upcaster.Codec) ([]upcaster.Event, error) {
+			e.Type = v3
+			return f(e), nil
+		})
+	}
+	for want, steps := range map[string][]upcaster.Step{
+		"an upcaster step from v1 is missing":                              nil,
+		"upcasters make nothing of it instead of one state":                {upcaster.Drop(v1)},
+		"make account.sheet v3 and account.sheet v3 of it instead of one ": {split(func(e upcaster.Event) []upcaster.Event { return []upcaster.Event{e, e} })},
+		"panic: no idea":              {split(func(upcaster.Event) []upcaster.Event { panic("no idea") })},
+		"serializer: decode account.": {split(func(e upcaster.Event) []upcaster.Event { e.Data = nil; return []upcaster.Event{e} })},
+	} {
+		t.Run(want, func(t *testing.T) {
+			d := memory.New()
+			require.NoError(t, open(t, d, withBalance(), nil).SaveSnapshot(t.Context(),
+				eventstore.Snapshot{Stream: ada, Version: 5, State: balance{250}}))
+			_, ok, err := sheets(t, d, steps...).LoadSnapshot(t.Context(), ada)
+			require.False(t, ok)
+			var broken *eventstore.SnapshotError
+			require.ErrorAs(t, err, &broken)
+			require.Equal(t, []any{ada, int64(5), "account.balance", 1}, []any{broken.Stream, broken.Version, broken.Type, broken.Schema})
+			require.ErrorContains(t, err, want)
+		})
+	}
 }
