@@ -1,5 +1,4 @@
-// Package zstd compresses payloads with Zstandard: it is faster than the gzip of serializer.Compressed, and mostly
-// smaller.
+// Package zstd compresses payloads with Zstandard: about as small as the gzip of serializer.Compressed, in less time.
 //
 //	reg := serializer.NewRegistry(&serializer.Options{Codec: zstd.Compressed(serializer.JSON(), nil)})
 //
