@@ -1,12 +1,7 @@
 package serializer_test
 
 import (
-	"bytes"
-	"compress/gzip"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"strings"
 
 	"github.com/tidemark-go/tidemark/serializer"
@@ -17,37 +12,14 @@ type CatalogueImported struct {
 	Items []string `json:"items"`
 }
 
-// gzipJSON stores payloads as compressed JSON.
-type gzipJSON struct{}
-
-func (gzipJSON) ContentType() string { return "application/json+gzip" }
-
-func (gzipJSON) Marshal(v any) ([]byte, error) {
-	var b bytes.Buffer
-	w := gzip.NewWriter(&b)
-	err := errors.Join(json.NewEncoder(w).Encode(v), w.Close())
-	return b.Bytes(), err
-}
-
-func (gzipJSON) Unmarshal(data []byte, v any) error {
-	r, err := gzip.NewReader(bytes.NewReader(data))
-	if err != nil {
-		return err
-	}
-	plain, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(plain, v)
-}
-
 // Events keep being read by the codec they were written with, whichever codec their type has today.
 func ExampleWithCodec() {
 	before := serializer.NewRegistry(nil)
 	serializer.Register[CatalogueImported](before, "catalogue.imported")
 
 	reg := serializer.NewRegistry(nil)
-	serializer.Register[CatalogueImported](reg, "catalogue.imported", serializer.WithCodec(gzipJSON{}))
+	compressed := serializer.Compressed(serializer.JSON(), nil)
+	serializer.Register[CatalogueImported](reg, "catalogue.imported", serializer.WithCodec(compressed))
 
 	for _, writer := range []*serializer.Registry{before, reg} {
 		stored, err := writer.Encode(CatalogueImported{Items: strings.Fields(strings.Repeat("mug ", 1000))})
@@ -64,17 +36,34 @@ func ExampleWithCodec() {
 
 // A codec that no type is written by any longer stays for reading.
 func ExampleOptions() {
-	before := serializer.NewRegistry(&serializer.Options{Codec: gzipJSON{}})
+	before := serializer.NewRegistry(&serializer.Options{Codec: gobCodec{}})
 	serializer.Register[CatalogueImported](before, "catalogue.imported")
 	stored, err := before.Encode(CatalogueImported{Items: []string{"mug"}})
 	if err != nil {
 		fmt.Println(err)
 	}
 
-	reg := serializer.NewRegistry(&serializer.Options{Codecs: []serializer.Codec{gzipJSON{}}})
+	reg := serializer.NewRegistry(&serializer.Options{Codecs: []serializer.Codec{gobCodec{}}})
 	serializer.Register[CatalogueImported](reg, "catalogue.imported")
 	event, err := reg.Decode(stored)
 	fmt.Println(event, err)
 	// Output:
 	// {[mug]} <nil>
+}
+
+// Small payloads stay plain, and say so.
+func ExampleCompressed() {
+	codec := serializer.Compressed(serializer.JSON(), &serializer.CompressOptions{
+		MinSize: 2048, // bytes; smaller payloads stay plain. Default 1024
+		Level:   9,    // of gzip: 1 is the fastest, 9 the smallest. Default 6
+	})
+	reg := serializer.NewRegistry(&serializer.Options{Codec: codec})
+	serializer.Register[CatalogueImported](reg, "catalogue.imported")
+	for _, n := range []int{3, 1000} {
+		stored, err := reg.Encode(CatalogueImported{Items: strings.Fields(strings.Repeat("mug ", n))})
+		fmt.Println(stored.ContentType, err)
+	}
+	// Output:
+	// application/json <nil>
+	// application/json+gzip <nil>
 }
