@@ -104,6 +104,52 @@ func TestP3AnOwnerThatSleptPastItsLeaseCannotCommit(t *testing.T) {
 	})
 }
 
+func TestP3AnOwnerThatSleptWhileOthersCameAndWentBeginsAnew(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		sleeper, heir := w.process(t), w.process(t)
+		seen := newSequence()
+		one := sleeper.start(t, seen.projection("seq", nil))
+		one.reach(t, "seq", w.scatter(t, 20))
+		thaw := sleeper.faults.freeze()
+		two := heir.start(t, seen.projection("seq", nil))
+		two.reach(t, "seq", w.scatter(t, 20))
+		require.NoError(t, two.stop()) // so that the sleeper finds the lease free
+		thaw()
+		last := w.scatter(t, 20)
+		one.reach(t, "seq", last)
+		seen.requireWhole(t, w)
+		require.Equal(t, projection.Tenures{Taken: 2, Lost: 1}, one.status(t).Tenures)
+	})
+}
+
+func TestP5ARunnerThatLooksBeforeAChangeOfPartitionsAndTakesAfterItHandlesNothing(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		seen := newSequence()
+		first := w.start(t, seen.projection("seq", nil))
+		first.reach(t, "seq", w.scatter(t, 20))
+		require.NoError(t, first.stop())
+		slow := w.process(t)
+		changed := false
+		var other *running
+		slow.faults.set(func(f *faults) {
+			f.load = func() error {
+				if !changed { // it has looked, and is about to take the only partition
+					changed = true
+					other = w.process(t).start(t, seen.projection("seq", &projection.Options{Partitions: 3}))
+					other.reach(t, "seq", w.scatter(t, 20))
+					require.NoError(t, other.stop())
+				}
+				return nil
+			}
+		})
+		r := slow.start(t, seen.projection("seq", nil))
+		<-time.After(5 * time.Second)
+		r.reach(t, "seq", w.scatter(t, 20))
+		seen.requireWhole(t, w)
+		require.True(t, changed)
+	})
+}
+
 func TestP3ALeaseOutlastsAnOutageOfItsOwnAndABackoffThatIsLonger(t *testing.T) {
 	onEvery(t, func(t *testing.T, w *world) {
 		last := w.deposit(t, 3)

@@ -307,9 +307,12 @@ func TestP6TheOldVersionStaysInUseUntilOnSwitchSucceeds(t *testing.T) {
 		r.reach(t, "ledger", w.scatter(t, 100))
 		_, err := r.Rebuild(t.Context(), "ledger")
 		require.NoError(t, err)
+		<-time.After(10 * time.Second)
+		w.scatter(t, 100) // which is for the new version to handle
 		<-time.After(time.Minute)
 		require.Equal(t, 1, r.status(t).Version)
 		require.Equal(t, l.table(t, "ledger_v1"), l.table(t, "ledger"))
+		require.Equal(t, upTo(100), l.told(), "both versions wait")
 		require.Contains(t, w.log.String(), `another try follows" projection=ledger error="`)
 		r.reach(t, "balances", w.append(t, "s1", deposited{1}))
 		l.set(func() { l.refuse = nil })
