@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"runtime"
 	"strings"
-	"sync"
 	"testing"
+	"testing/synctest"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/stretchr/testify/require"
@@ -44,27 +44,26 @@ func TestLargePayloadsAreCompressed(t *testing.T) {
 	}
 }
 
+// A bubble does not end before every goroutine in it has.
 func TestOneCodecServesManyGoroutinesAndLeavesNoneBehind(t *testing.T) {
-	before := runtime.NumGoroutine()
-	reg := registry(t)
-	want, err := reg.Encode(noteOf(5000))
-	require.NoError(t, err)
-	var wg sync.WaitGroup
-	for range 8 {
-		wg.Go(func() {
-			for range 20 {
-				stored, err := reg.Encode(noteOf(5000))
-				if err != nil || !bytes.Equal(stored.Data, want.Data) {
-					t.Error("other bytes", err)
+	synctest.Test(t, func(t *testing.T) {
+		reg := registry(t)
+		want, err := reg.Encode(noteOf(5000))
+		require.NoError(t, err)
+		for range 8 {
+			go func() {
+				for range 20 {
+					stored, err := reg.Encode(noteOf(5000))
+					if err != nil || !bytes.Equal(stored.Data, want.Data) {
+						t.Error("other bytes", err)
+					}
+					if v, err := reg.Decode(stored); err != nil || v != noteOf(5000) {
+						t.Error("another value", err)
+					}
 				}
-				if v, err := reg.Decode(stored); err != nil || v != noteOf(5000) {
-					t.Error("another value", err)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	require.LessOrEqual(t, runtime.NumGoroutine(), before)
+			}()
+		}
+	})
 }
 
 func TestWhatIsNotWhatItSaysIsRefused(t *testing.T) {
