@@ -129,15 +129,26 @@ func balance(stakes []stake, members int) {
 			load[s.holder]++
 		}
 	}
-	for moved := true; moved; {
-		moved = false
-		for i := range stakes {
-			s := &stakes[i]
-			if to := least(*s); load[s.holder]-load[to] > 1 {
-				load[s.holder]--
-				load[to]++
-				s.holder, moved = to, true
-			}
+	for {
+		s, to := steepest(stakes, load, least)
+		if s == nil {
+			return
+		}
+		load[s.holder]--
+		load[to]++
+		s.holder = to
+	}
+}
+
+// steepest returns the stake between whose holder and the member that could take it the gap is widest, if that is two or
+// more. Those who have no more than their share are thus left alone.
+func steepest(stakes []stake, load []int, least func(stake) int) (s *stake, to int) {
+	most := 1
+	for i := range stakes {
+		taker := least(stakes[i])
+		if gap := load[stakes[i].holder] - load[taker]; gap > most {
+			s, to, most = &stakes[i], taker, gap
 		}
 	}
+	return s, to
 }
