@@ -48,8 +48,7 @@ type Sample struct {
 // TIDEMARK_SAMPLES is set: by "new" where a registered version has none; by "compatible" besides where a struct has got
 // fields that older payloads do well without, as another sample of the same version. Commit them with the change.
 //
-// Other payloads, such as copies from a database, can be added as files of any name that ends with ".json"; package
-// upcaster's documentation calls for one of each version that a step takes.
+// Other payloads, such as copies from a database, can be added as files of any name that ends with ".json".
 //
 // Codecs that can't decode into an any, as those of generated messages, are checked by the values that they decode. What
 // such a codec leaves out without an error goes unnoticed.

@@ -21,7 +21,7 @@ import (
 //
 // Fields that a message does not know are kept and written again, and extensions are those of the generated code that the
 // program is linked with. Equal messages are written as equal bytes by one build of a program; another release of the
-// library may write them otherwise, and an append that is tried again by another build is then taken for another one.
+// library may write them otherwise.
 //
 // A step of upcaster.Struct names pointer types, as in upcaster.Struct[*orderpb.PlacedV1, *orderpb.Placed]. upcaster.Map
 // needs payloads that name their fields, which these do not.
