@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql/driver"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -103,20 +104,30 @@ func (c *conn) lockExec(ctx context.Context, query string, args []driver.NamedVa
 	if err := c.wait(nap); err != nil {
 		return nil, err
 	}
-	var began time.Time
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	var res driver.Result
+	err := patiently(ctx, c.patience, func() (err error) {
+		res, err = c.SQLiteConn.ExecContext(context.Background(), query, args)
+		return err
+	})
+	return res, err
+}
+
+// patiently calls f, which waits for a lock for a nap, until it has it, ctx ends or patience has.
+func patiently(ctx context.Context, patience time.Duration, f func() error) error {
+	var busy error
+	for began := time.Now(); ; {
+		switch err := ctx.Err(); {
+		case err != nil && busy != nil:
+			return fmt.Errorf("%w: %w", err, &lockedError{patience: patience, err: busy})
+		case err != nil:
+			return err
 		}
-		res, err := c.SQLiteConn.ExecContext(context.Background(), query, args)
+		err := f()
 		if !hasCode(err, sqlite3.ErrBusy) {
-			return res, err
+			return err
 		}
-		if began.IsZero() {
-			began = time.Now()
-		}
-		if time.Since(began) > c.patience {
-			return nil, &lockedError{patience: c.patience, err: err}
+		if busy = err; time.Since(began) > patience {
+			return &lockedError{patience: patience, err: busy}
 		}
 	}
 }

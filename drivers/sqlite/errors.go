@@ -73,7 +73,9 @@ func meaning(code sqlite3.ErrNo) (advice string, kind error) {
 	case sqlite3.ErrIoErr:
 		return "check the disk", driver.ErrUnavailable
 	case sqlite3.ErrFull:
-		return "the disk, or the database's max_page_count, is full: make room", nil
+		return "the disk, or the database's max_page_count, is full: make room", driver.ErrUnavailable
+	case sqlite3.ErrNomem:
+		return "there is no memory left", driver.ErrUnavailable
 	case sqlite3.ErrReadonly, sqlite3.ErrPerm, sqlite3.ErrAuth:
 		return "the file and its directory must be writable", nil
 	case sqlite3.ErrNotADB:

@@ -80,23 +80,23 @@ func (f file) writerDSN(o Options) string {
 	return f.dsn(url.Values{
 		"_txlock":       {"immediate"},
 		"_synchronous":  {synchronous},
-		"_busy_timeout": {milliseconds(o.BusyTimeout)},
+		"_busy_timeout": {milliseconds(nap)}, // see patiently
 		// Otherwise INSERT OR REPLACE would delete an event without asking the trigger that refuses it.
 		"_recursive_triggers": {"1"},
 	})
 }
 
 // openReaders returns a pool of connections that can't write.
-func (f file) openReaders(o Options) (*sqlx.DB, error) {
+func (f file) openReaders(n int) (*sqlx.DB, error) {
 	db, err := sqlx.Open("sqlite3", f.dsn(url.Values{
 		"_query_only":   {"1"},
-		"_busy_timeout": {milliseconds(o.BusyTimeout)},
+		"_busy_timeout": {milliseconds(nap)}, // see patiently
 	}))
 	if err != nil {
 		return nil, f.wrap(context.Background(), "open for reading", err)
 	}
-	db.SetMaxOpenConns(o.Readers)
-	db.SetMaxIdleConns(o.Readers)
+	db.SetMaxOpenConns(n)
+	db.SetMaxIdleConns(n)
 	return db, nil
 }
 

@@ -122,7 +122,7 @@ func (s *Store) read(ctx context.Context, f func(from sqlx.QueryerContext) error
 	case inside:
 		return f(tx)
 	case s.readers != nil:
-		return f(s.readers)
+		return patiently(ctx, s.writer.patience, func() error { return f(s.readers) })
 	}
 	c, release, err := s.writer.acquire(ctx)
 	if err != nil {

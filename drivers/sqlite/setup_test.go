@@ -15,10 +15,13 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// TestMain lets the test binary serve as the other process of TestTwoProcesses.
+// TestMain lets the test binary serve as the other process of TestTwoProcesses, and as those that faults happen to.
 func TestMain(m *testing.M) {
 	if path := os.Getenv(writerEnv); path != "" {
 		os.Exit(otherProcess(path))
+	}
+	if what := os.Getenv(faultEnv); what != "" {
+		os.Exit(faultProcess(what))
 	}
 	os.Exit(m.Run())
 }

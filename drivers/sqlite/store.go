@@ -111,7 +111,7 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 	if s.file.inMemory() {
 		return nil
 	}
-	readers, err := s.file.openReaders(o)
+	readers, err := s.file.openReaders(o.Readers)
 	s.readers = readers
 	return err
 }

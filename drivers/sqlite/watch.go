@@ -54,18 +54,23 @@ func follow(ctx context.Context, rung <-chan struct{}, ticks <-chan time.Time,
 
 // version is a file's data version, which can only be compared on one and the same connection.
 type version struct {
-	db   *sqlx.DB
-	conn *sqlx.Conn
-	last int64
+	db       *sqlx.DB
+	conn     *sqlx.Conn
+	patience time.Duration
+	last     int64
 }
 
 func (s *Store) watchVersion(ctx context.Context) (*version, error) {
-	db, err := s.file.openReaders(Options{Readers: 1, BusyTimeout: s.writer.patience})
+	db, err := s.file.openReaders(1)
 	if err != nil {
 		return nil, err
 	}
-	v := &version{db: db}
-	if v.conn, err = db.Connx(ctx); err == nil {
+	v := &version{db: db, patience: s.writer.patience}
+	err = patiently(ctx, v.patience, func() (err error) {
+		v.conn, err = db.Connx(ctx)
+		return err
+	})
+	if err == nil {
 		_, err = v.changed(ctx)
 	}
 	if err != nil {
@@ -77,7 +82,9 @@ func (s *Store) watchVersion(ctx context.Context) (*version, error) {
 
 func (v *version) changed(ctx context.Context) (bool, error) {
 	last := v.last
-	err := v.conn.QueryRowxContext(ctx, "PRAGMA data_version").Scan(&v.last)
+	err := patiently(ctx, v.patience, func() error {
+		return v.conn.QueryRowxContext(ctx, "PRAGMA data_version").Scan(&v.last)
+	})
 	return v.last != last, err
 }
 

@@ -44,13 +44,16 @@ func newWriter(f file, o Options) *writer {
 	return w
 }
 
-// Connect implements the connector of database/sql.
-func (w *writer) Connect(context.Context) (sqldriver.Conn, error) {
-	c, err := w.SQLiteDriver.Open(w.dsn)
+// Connect implements the connector of database/sql. Another program may have the file to itself.
+func (w *writer) Connect(ctx context.Context) (c sqldriver.Conn, err error) {
+	err = patiently(ctx, w.patience, func() (err error) {
+		c, err = w.SQLiteDriver.Open(w.dsn)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &conn{SQLiteConn: c.(*sqlite3.SQLiteConn), patience: w.patience, step: w.patience}, nil
+	return &conn{SQLiteConn: c.(*sqlite3.SQLiteConn), patience: w.patience, step: nap}, nil
 }
 
 // Driver implements the connector of database/sql. It is where sqltx.In finds the Beginner.
@@ -85,7 +88,12 @@ func (w *writer) acquire(ctx context.Context) (*sqlx.Conn, func(), error) {
 	c, err := w.db.Connx(patient)
 	if err != nil {
 		w.queue.leave()
-		if patient.Err() != nil && ctx.Err() == nil {
+		var locked *lockedError
+		switch {
+		case ctx.Err() != nil:
+		case errors.As(err, &locked):
+			err = locked
+		case patient.Err() != nil:
 			err = errHeld
 		}
 		return nil, nil, w.heldError(err)
