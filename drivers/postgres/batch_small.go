@@ -30,23 +30,25 @@ FROM (
 WHERE checked.version BETWEEN checked.low AND checked.high
 RETURNING id, version, global_position`
 
-	// smallRow are the parameters of appendOne.
-	smallRow = `($%d::text, $%d::text, $%d::bigint, $%d::bigint, $%d::integer, $%d::uuid, $%d::text, $%d::integer, $%d::text,
-		$%d::json, decode($%d::text, 'hex'), $%d::json, $%d::text[], $%d::timestamptz)`
 	smallParameters = 14
 	smallGuard      = 4 // the place of the stream's lock among them
 )
+
+// smallRow casts the parameters of appendOne.
+var smallRow = [smallParameters]string{"$%d::text", "$%d::text", "$%d::bigint", "$%d::bigint", "$%d::integer", "$%d::uuid",
+	"$%d::text", "$%d::integer", "$%d::text", "$%d::json", "decode($%d::text, 'hex')", "$%d::json", "$%d::text[]",
+	"$%d::timestamptz"}
 
 // smallStatement returns appendSmall for n events.
 func smallStatement(n int) string {
 	var rows, guards []string
 	for i := range n {
 		first := i * smallParameters
-		places := make([]any, smallParameters)
-		for j := range places {
-			places[j] = first + j + 1
+		var row []string
+		for j, parameter := range smallRow {
+			row = append(row, fmt.Sprintf(parameter, first+j+1))
 		}
-		rows = append(rows, fmt.Sprintf(smallRow, places...))
+		rows = append(rows, "("+strings.Join(row, ", ")+")")
 		guards = append(guards, fmt.Sprintf(
 			`pg_advisory_xact_lock_shared({events}::oid::integer, $%d::integer)::text`, first+smallGuard+1))
 	}
