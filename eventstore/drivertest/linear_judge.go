@@ -130,11 +130,11 @@ func (j *judgement) whereabouts(b *batch) string {
 }
 
 // witness is the call, with its transaction if there is one.
-func (a *appendCall) witness() []any {
-	if a.within != nil {
-		return []any{a.within}
+func (c *appendCall) witness() []any {
+	if c.within != nil {
+		return []any{c.within}
 	}
-	return []any{a}
+	return []any{c}
 }
 
 // origins finds the append of every stored event.

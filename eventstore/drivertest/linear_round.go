@@ -213,11 +213,11 @@ func (r *recording) unsettled() []*batch {
 }
 
 // result is the outcome once the transaction around the call has ended.
-func (a *appendCall) result() outcome {
-	if a.within != nil && a.outcome == stored {
-		return a.within.outcome
+func (c *appendCall) result() outcome {
+	if c.within != nil && c.outcome == stored {
+		return c.within.outcome
 	}
-	return a.outcome
+	return c.outcome
 }
 
 // fail keeps the first violation that shows in an answer by itself.

@@ -18,14 +18,13 @@ import (
 
 // history is what three releases have stored, and what the third is to read.
 type history struct {
-	rng      *rand.Rand
-	now      time.Time
-	driver   driver.Store
-	codecs   []serializer.Codec
-	releases []*eventstore.Store
-	stored   int
-	streams  []eventstore.StreamID
-	want     []expected
+	rng     *rand.Rand
+	now     time.Time
+	driver  driver.Store
+	codecs  []serializer.Codec
+	stored  int
+	streams []eventstore.StreamID
+	want    []expected
 }
 
 // expected is one event as the third release reads it.
