@@ -224,3 +224,31 @@ func TestADamagedStreamIsAnErrorAndNeverAShortRead(t *testing.T) {
 		}
 	}
 }
+
+func TestUpcastersSeeEverythingThatIsStoredOfAnEvent(t *testing.T) {
+	d := memory.New()
+	old := open(t, d, oldRegistry(), nil)
+	mustAppend(t, old, eventstore.StreamID{Type: "account", ID: "other"}, oldNoise{"psst"})
+	ctx := eventstore.WithMetadata(t.Context(), eventstore.Metadata{"by": "old"})
+	_, err := old.Append(ctx, ada, eventstore.Any, eventstore.NewEvent{Payload: oldNoise{"1"}},
+		eventstore.NewEvent{Payload: oldDeposit{1}, Tags: []string{"vip"}})
+	require.NoError(t, err)
+
+	var seen upcaster.Event
+	chain, err := upcaster.New(upcaster.Drop(upcaster.V("account.noise", 1)), upcaster.StructWith(upcaster.V("account.paid_in", 1),
+		upcaster.V("account.deposited", 2), func(e *upcaster.Event, old oldDeposit) (newDeposit, error) {
+			seen = *e
+			return newDeposit{old.Sum, 2}, nil
+		}))
+	require.NoError(t, err)
+	s, err := eventstore.New(d, newRegistry(), &eventstore.Options{Upcasters: chain})
+	require.NoError(t, err)
+	raw, err := collect(s.Stream(t.Context(), ada, &eventstore.StreamOptions{From: 2, Raw: true}))
+	require.NoError(t, err)
+	_, err = collect(s.Stream(t.Context(), ada, nil))
+	require.NoError(t, err)
+	stored := raw[0]
+	require.Equal(t, upcaster.Event{Type: upcaster.V("account.paid_in", 1), ContentType: "application/json", Data: stored.Raw,
+		Metadata: stored.Metadata, Tags: stored.Tags, RecordedAt: stored.RecordedAt, ID: stored.ID, StreamType: "account",
+		StreamID: "ada", Version: 2, Position: 3}, seen)
+}
