@@ -43,7 +43,11 @@ func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.
 
 func (c *cursor) together(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
 	if !c.store.Transactional() {
-		if err := apply(ctx); err != nil {
+		err := c.keep.check(ctx)
+		if err == nil {
+			err = apply(ctx)
+		}
+		if err != nil {
 			return err
 		}
 		return c.save(ctx, next)

@@ -16,6 +16,8 @@ type keeper interface {
 	load(ctx context.Context) (int64, error)
 	// save moves it, if it stands at from. The caller holds the keeper.
 	save(ctx context.Context, from, to int64) error
+	// check fails if somebody else may have the checkpoint by now. Where save comes first, that finds out.
+	check(ctx context.Context) error
 	// hold keeps others in this process from writing the checkpoint until release is called. It comes before the
 	// transaction, so that nobody holds the one and waits for the other.
 	hold() (release func())
@@ -35,6 +37,8 @@ func (k unowned) load(ctx context.Context) (int64, error) { return k.store.LoadC
 func (k unowned) save(ctx context.Context, from, to int64) error {
 	return k.store.SaveCheckpoint(ctx, k.name, from, to)
 }
+
+func (unowned) check(context.Context) error { return nil }
 
 func (unowned) hold() func() { return func() {} }
 
@@ -180,11 +184,16 @@ func (t *tenure) due() bool {
 	return t.store.Now().Sub(t.renewed) >= t.ttl/3
 }
 
-// over reports whether somebody else may own the row by now.
-func (t *tenure) over() bool {
+// check implements keeper.
+func (t *tenure) check(ctx context.Context) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.store.Now().Sub(t.renewed) >= t.ttl
+	over := t.store.Now().Sub(t.renewed) >= t.ttl
+	t.mu.Unlock()
+	if !over {
+		return nil
+	}
+	_, err := t.load(ctx)
+	return err
 }
 
 // release lets others have the row at once.

@@ -107,17 +107,14 @@ func (w *worker) step(ctx, work context.Context) error {
 	return w.wait(ctx)
 }
 
-// ready sees to it that the worker knows its checkpoint and what is parked and, if its lease may be somebody else's by now,
-// that it is not.
+// ready sees to it that the worker knows its checkpoint and what is parked.
 func (w *worker) ready(ctx context.Context) error {
-	if !w.cursor.loaded || w.tenure != nil && w.tenure.over() {
+	if !w.cursor.loaded {
 		saved, err := w.cursor.keep.load(ctx)
 		if err != nil {
 			return err
 		}
-		if !w.cursor.loaded {
-			w.begin(saved)
-		}
+		w.begin(saved)
 	}
 	return w.parked.load(ctx, w)
 }
