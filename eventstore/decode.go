@@ -16,6 +16,7 @@ type decoding struct {
 	types map[string]bool // keep only these names: current ones or, with raw, stored ones; nil keeps all
 	only  func(stream StreamID, position int64) bool
 
+	room    []Event         // for the events of the page in hand
 	damaged map[int64]error // by position: what the Protector could not reveal of the page in hand
 }
 

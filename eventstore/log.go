@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -108,6 +109,11 @@ func (s *Store) reader(after int64, opts *ReadOptions) (*logReader, error) {
 	}
 	if after < 0 || o.Limit < 0 {
 		return nil, fmt.Errorf("eventstore: read the log: position %d and Limit %d must not be negative", after, o.Limit)
+	}
+	for _, name := range slices.Concat(o.Types, o.StreamTypes) {
+		if err := checkName(name); err != nil {
+			return nil, fmt.Errorf("eventstore: read the log: the filter by type %.80q %w: no event has such a type", name, err)
+		}
 	}
 	r := &logReader{limit: o.Limit, left: math.MaxInt}
 	if o.Limit > 0 {

@@ -12,6 +12,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/internal/fault"
+	"github.com/tidemark-go/tidemark/internal/pgtest"
 )
 
 // The connection is lost after a commit and before its answer. lib/pq lets database/sql try again by itself, pgx does
@@ -141,4 +142,24 @@ func TestTheAnswerToATransactionsCommitIsLost(t *testing.T) {
 		require.True(t, receipt.Duplicate, "the second try is told that the first was done")
 		require.Len(t, readStream(t, t.Context(), s, order("tx")), 1)
 	})
+}
+
+// In is what most transactions are begun with. On a pool of the caller's own, after New, it can't tell.
+func TestSqltxInSaysThatTheConnectionWasLost(t *testing.T) {
+	t.Parallel()
+	p := fault.Start(t, pgtest.DSN(t))
+	s := open(t, p.DSN(), nil)
+	err := sqltx.In(t.Context(), s.DB(), func(ctx context.Context) error {
+		commit(t, ctx, s, appends(order("in"), driver.NoStream, 1))
+		p.Cut()
+		return nil
+	})
+	requireRetryable(t, err)
+	require.ErrorContains(t, err, "sqltx: commit: postgres: ")
+	p.Refuse()
+	err = sqltx.In(t.Context(), s.DB(), func(context.Context) error { return nil })
+	requireRetryable(t, err)
+	require.ErrorContains(t, err, "sqltx: begin: postgres: ")
+	p.Heal()
+	require.Empty(t, readAll(t, t.Context(), s, 0).Records)
 }

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/tidemark-go/tidemark/drivers/sqltx"
 )
 
 // lines makes the connections of a pool, each with a line of its own.
@@ -42,8 +44,18 @@ func (ls *lines) Connect(ctx context.Context) (sqldriver.Conn, error) {
 	return &session{c.(pqConn), l}, nil
 }
 
-// Driver implements the connector of database/sql.
-func (ls *lines) Driver() sqldriver.Driver { return pq.Driver{} }
+// Driver implements the connector of database/sql. It is where sqltx.In finds the Explainer.
+func (ls *lines) Driver() sqldriver.Driver { return explainer{} }
+
+// explainer is the driver of a pool that Open makes.
+type explainer struct{ pq.Driver }
+
+var _ sqltx.Explainer = explainer{}
+
+// Explain implements sqltx.Explainer.
+func (explainer) Explain(ctx context.Context, err error) error {
+	return failed(ctx, "transaction", err)
+}
 
 func (ls *lines) add(l *line) {
 	ls.mu.Lock()

@@ -25,10 +25,10 @@ type ear struct {
 	err       error
 }
 
-const (
-	pingInterval = 30 * time.Second // finds out that a silent connection is dead
-	pingPatience = 10 * time.Second
-)
+// pings find out that a silent connection is dead.
+type pings struct{ interval, patience time.Duration }
+
+func defaultPings() pings { return pings{interval: 30 * time.Second, patience: 10 * time.Second} }
 
 var errSilent = fmt.Errorf("the server does not answer: %w", driver.ErrUnavailable)
 
@@ -74,10 +74,10 @@ func (e *ear) listen(ctx context.Context, cancel context.CancelCauseFunc) error 
 	}
 	late.Stop()
 	close(e.listening)
-	var pings sync.WaitGroup
-	defer pings.Wait()
+	var pinging sync.WaitGroup
+	defer pinging.Wait()
 	defer cancel(nil) // ends a ping under way
-	ping := time.NewTicker(pingInterval)
+	ping := time.NewTicker(e.news.pings.interval)
 	defer ping.Stop()
 	for {
 		select {
@@ -89,7 +89,7 @@ func (e *ear) listen(ctx context.Context, cancel context.CancelCauseFunc) error 
 				e.news.wake()
 			}
 		case <-ping.C:
-			pings.Go(func() { l.ping(giveUp) })
+			pinging.Go(func() { l.ping(e.news.pings.patience, giveUp) })
 		}
 	}
 }
@@ -130,8 +130,8 @@ func (l *listener) lose(reason error) {
 }
 
 // ping gives up the connection if the server does not answer. Its failure shows as the end of l.Notify.
-func (l *listener) ping(giveUp func()) {
-	late := time.AfterFunc(pingPatience, giveUp)
+func (l *listener) ping(patience time.Duration, giveUp func()) {
+	late := time.AfterFunc(patience, giveUp)
 	defer late.Stop()
 	_ = l.Ping()
 }

@@ -63,7 +63,13 @@ func (p *page) scan(c conn, rows *sql.Rows) error {
 	return nil
 }
 
+// fewRecords is room enough for most streams.
+const fewRecords = 16
+
 func (p *page) add(c conn, r driver.Record) {
+	if p.records == nil {
+		p.records = make([]driver.Record, 0, min(p.limit, fewRecords))
+	}
 	p.records = append(p.records, r)
 	p.bytes += len(r.Data)
 	c.store.largest.raise(int64(len(r.Data)))

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -15,7 +16,7 @@ func (s *Store) Transact(ctx context.Context, fn func(ctx context.Context) error
 		result = fn(ctx)
 		return result
 	})
-	if result != nil {
+	if result != nil || errors.As(err, new(*failure)) {
 		return err
 	}
 	return failed(ctx, "transaction", err)

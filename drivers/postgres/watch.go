@@ -12,6 +12,7 @@ type news struct {
 	store *Store
 	name  string // tells our own notifications from others'
 	voice voice
+	pings pings
 
 	mu      sync.Mutex
 	ear     *ear // nil while nobody watches
@@ -24,6 +25,7 @@ type watcher struct{ wake func() }
 func (n *news) init(s *Store) {
 	n.store = s
 	n.name = rand.Text()
+	n.pings = defaultPings()
 	n.hearing = make(map[*watcher]bool)
 	n.voice.init(n, s.options.NotifyInterval)
 }

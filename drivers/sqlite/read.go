@@ -34,7 +34,7 @@ func (s *Store) ReadStream(ctx context.Context, q driver.StreamQuery) ([]driver.
 		if err != nil {
 			return err
 		}
-		records, _, err = page(rows, q.Limit, q.MaxBytes)
+		records, _, err = page(rows, fewRecords, q.Limit, q.MaxBytes)
 		return err
 	})
 	return records, s.file.wrap(ctx, "read a stream", err)
@@ -89,7 +89,7 @@ func (s *Store) readPage(ctx context.Context, from sqlx.QueryerContext, q driver
 	if err != nil {
 		return driver.Page{}, err
 	}
-	records, full, err := page(rows, q.Limit, q.MaxBytes)
+	records, full, err := page(rows, expected(q, head), q.Limit, q.MaxBytes)
 	if err != nil {
 		return driver.Page{}, err
 	}
@@ -98,6 +98,17 @@ func (s *Store) readPage(ctx context.Context, from sqlx.QueryerContext, q driver
 		next = records[len(records)-1].Position
 	}
 	return driver.Page{Records: records, Next: next, Head: head}, nil
+}
+
+// fewRecords is room enough for most streams.
+const fewRecords = 16
+
+// expected returns how many records a page will have, about.
+func expected(q driver.AllQuery, head int64) int {
+	if len(q.Types)+len(q.StreamTypes) > 0 {
+		return fewRecords
+	}
+	return int(min(head-q.After, int64(q.Limit)))
 }
 
 // head returns the tide mark. Inside a transaction that has appended it lies below that transaction's events.

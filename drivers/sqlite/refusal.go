@@ -69,6 +69,6 @@ func storedEvents(ctx context.Context, q sqlx.QueryerContext, writes []driver.Wr
 	if err != nil {
 		return nil, err
 	}
-	records, _, err := page(rows, len(ids), math.MaxInt)
+	records, _, err := page(rows, len(ids), len(ids), math.MaxInt)
 	return records, err
 }

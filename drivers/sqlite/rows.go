@@ -119,9 +119,11 @@ func decodeTags(text []byte) (tags []string, err error) {
 	return tags, err
 }
 
-// page reads records until one of the limits is reached, and reports whether one was.
-func page(rows *sqlx.Rows, limit, maxBytes int) (records []driver.Record, full bool, err error) {
+// page reads records until one of the limits is reached, and reports whether one was. It makes room for as many as are
+// expected.
+func page(rows *sqlx.Rows, expected, limit, maxBytes int) (records []driver.Record, full bool, err error) {
 	defer rows.Close()
+	records = make([]driver.Record, 0, min(limit, expected))
 	s, bytes := newScanner(), 0
 	for !full && rows.Next() {
 		r, err := s.scan(rows)

@@ -5,7 +5,7 @@
 // that it is given, and reaches the transaction with [From] for its own statements. Every call of that driver that is
 // given this context takes part. [OnEnd] tells how it ended.
 //
-// [Of], [Local] and [Beginner] are for drivers.
+// [Of], [Local], [Beginner] and [Explainer] are for drivers.
 package sqltx
 
 import (
@@ -30,6 +30,13 @@ type Beginner interface {
 	// BeginTxx begins a transaction on db, or fails when ctx ends. In calls release once the transaction has ended and
 	// before the functions that were registered with OnEnd. release is not nil if err is nil.
 	BeginTxx(ctx context.Context, db *sqlx.DB) (tx *sqlx.Tx, release func(), err error)
+}
+
+// Explainer says what an error means that the begin or the commit of a transaction of its pool ended with: that the
+// connection was lost, for example. In looks for it in db.Driver().
+type Explainer interface {
+	// Explain returns an error that wraps err, and ctx.Err() if the end of ctx has caused it.
+	Explain(ctx context.Context, err error) error
 }
 
 // In runs fn in a transaction of db: committed if fn returns nil, rolled back if it returns an error, which In then

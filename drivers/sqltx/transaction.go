@@ -46,7 +46,7 @@ func begin(ctx context.Context, db *sqlx.DB) (*transaction, error) {
 		t.tx, err = db.BeginTxx(ctx, nil)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sqltx: begin: %w", orContext(ctx, err))
+		return nil, fmt.Errorf("sqltx: begin: %w", explained(ctx, db, err))
 	}
 	return t, nil
 }
@@ -62,7 +62,7 @@ func (t *transaction) run(ctx context.Context, fn func(ctx context.Context) erro
 		return fmt.Errorf("sqltx: rolled back before the commit: %w", err)
 	}
 	if err := t.tx.Commit(); err != nil {
-		return fmt.Errorf("sqltx: commit: %w", orContext(ctx, err))
+		return fmt.Errorf("sqltx: commit: %w", explained(ctx, t.db, err))
 	}
 	result = committed
 	return nil
@@ -118,9 +118,12 @@ func (t *transaction) local(key any, create func() any) any {
 	return value
 }
 
-// orContext adds the context's error to one that the end of the context may have caused: database/sql reports a
-// transaction that it rolled back for this reason as sql.ErrTxDone.
-func orContext(ctx context.Context, err error) error {
+// explained adds what an error means to the pool's driver. Without its help, it adds the context's error to one that the end
+// of the context may have caused: database/sql reports a transaction that it rolled back for this reason as sql.ErrTxDone.
+func explained(ctx context.Context, db *sqlx.DB, err error) error {
+	if e, ok := db.Driver().(Explainer); ok {
+		return e.Explain(ctx, err)
+	}
 	if cause := ctx.Err(); cause != nil {
 		return fmt.Errorf("%w: %w", cause, err)
 	}
