@@ -6,6 +6,7 @@ import (
 	"iter"
 	"runtime"
 	"strings"
+	"sync/atomic"
 
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -88,6 +89,53 @@ func cancelledIteration(p *probe) {
 			p.is(err, context.Canceled, "read %s, cancelling after %d of %d events", what, at, longStream)
 		}
 	}
+	for looks := range int64(10) {
+		p.wholeOrCancelled("ReadStream", looks, func(ctx context.Context) ([]driver.Record, error) {
+			return p.drv.ReadStream(ctx, driver.StreamQuery{Stream: named("a"), From: 1, Limit: longStream, MaxBytes: manyBytes})
+		})
+		p.wholeOrCancelled("ReadAll", looks, func(ctx context.Context) ([]driver.Record, error) {
+			page, err := p.drv.ReadAll(ctx, driver.AllQuery{Limit: longStream, MaxBytes: manyBytes})
+			return page.Records, err
+		})
+	}
+}
+
+// wholeOrCancelled reads the long stream with a context that ends in the middle of the call.
+func (p *probe) wholeOrCancelled(what string, looks int64, read func(ctx context.Context) ([]driver.Record, error)) {
+	ctx := &fickleContext{looks: looks}
+	ctx.Context, ctx.cancel = context.WithCancel(p.ctx)
+	defer ctx.cancel()
+	records, err := read(ctx)
+	if err != nil || len(records) < longStream {
+		p.is(err, context.Canceled, "%s, which returns %d of %d records, with a context that ends when looked at %d times",
+			what, len(records), longStream, looks+1)
+	}
+}
+
+// fickleContext ends after it has been looked at a number of times: in the middle of whatever looks at it.
+type fickleContext struct {
+	context.Context
+	cancel context.CancelFunc
+	looks  int64
+	looked atomic.Int64
+}
+
+func (c *fickleContext) look() {
+	if c.looked.Add(1) > c.looks {
+		c.cancel()
+	}
+}
+
+// Err implements context.Context.
+func (c *fickleContext) Err() error {
+	c.look()
+	return c.Context.Err()
+}
+
+// Done implements context.Context.
+func (c *fickleContext) Done() <-chan struct{} {
+	c.look()
+	return c.Context.Done()
 }
 
 // interrupted counts the events of an iteration in which f is called after a number of them, and returns its error.

@@ -24,7 +24,10 @@ import (
 // patience is for what must happen in the end. Nothing that passes waits for it.
 const patience = 2 * time.Minute
 
-type filed struct{ N int }
+type filed struct {
+	N    int
+	Text string `json:",omitempty"`
+}
 
 // sheet is an event of any size that costs next to nothing to encode: the tests are about what comes after that.
 type sheet struct {
@@ -74,15 +77,19 @@ func on(t *testing.T, open func() (driver.Store, error), test func(t *testing.T,
 	before := runtime.NumGoroutine()
 	d, err := open()
 	require.NoError(t, err)
-	reg := serializer.NewRegistry(nil)
-	serializer.Register[filed](reg, "filed")
-	serializer.Register[sheet](reg, "sheet", serializer.WithCodec(sheetCodec{}))
-	s, err := eventstore.New(d, reg, &eventstore.Options{Logger: slog.New(slog.DiscardHandler)})
+	s, err := eventstore.New(d, registry(), &eventstore.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
 	test(t, s)
 	require.NoError(t, s.Close())
 	ended := func() bool { return runtime.NumGoroutine() <= before+1 } // it runs in a goroutine of its own
 	require.Eventually(t, ended, patience, time.Millisecond, "goroutines that are left behind")
+}
+
+func registry() *serializer.Registry {
+	reg := serializer.NewRegistry(nil)
+	serializer.Register[filed](reg, "filed")
+	serializer.Register[sheet](reg, "sheet", serializer.WithCodec(sheetCodec{}))
+	return reg
 }
 
 func folder(id string) eventstore.StreamID { return eventstore.StreamID{Type: "folder", ID: id} }
