@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -106,13 +107,23 @@ func (o *ownership) mine() map[string]bool {
 	return all
 }
 
-// giveUp ends the workers of what this runner should not own.
+// giveUp ends the workers of what this runner should not own, and of what it no longer owns.
 func (o *ownership) giveUp(p plan) {
 	for row, h := range o.held {
+		if owner := p.rs.owner(row); owner != "" && owner != o.owner {
+			h.isLost(fmt.Errorf("%w: %s is the owner now", errLost, owner))
+		}
 		if !p.should[row] {
 			h.end()
 		}
 	}
+}
+
+// isLost drops what the worker has in hand: it could not be committed.
+func (h *holding) isLost(err error) {
+	h.lost = err
+	h.end()
+	h.drop()
 }
 
 // take makes this runner the owner of what it should own, as far as nobody else is, and starts on it.
@@ -208,9 +219,8 @@ func (o *ownership) renew(ctx context.Context) error {
 		}
 		err := h.tenure.renew(ctx)
 		if errors.Is(err, errLost) {
-			h.lost, err = err, nil
-			h.end()
-			h.drop()
+			h.isLost(err)
+			err = nil
 		}
 		if err != nil {
 			errs = append(errs, err)
