@@ -56,7 +56,7 @@ func lines(text string) string {
 // What the documentation says that a mistake says, it says, and nothing else.
 func TestTheErrorsInTheDocumentationAreReal(t *testing.T) {
 	var real []string
-	for _, err := range slices.Concat(mistakesAtStart(t), mistakesOfSteps(t), mistakesLater(t)) {
+	for _, err := range slices.Concat(mistakesAtStart(t), mistakesOfSteps(t), mistakesOfDowncasts(t), mistakesLater(t)) {
 		require.Error(t, err)
 		real = append(real, strings.Split(strings.ReplaceAll(err.Error(), "upcaster_test.", "shop."), "\n")...)
 	}
@@ -108,6 +108,30 @@ func mistakesOfSteps(t *testing.T) []error {
 	} {
 		_, err := upcaster.New(steps...)
 		errs = append(errs, err)
+	}
+	return errs
+}
+
+func mistakesOfDowncasts(t *testing.T) []error {
+	v1, v2 := v("order.placed", 1), v("order.placed", 2)
+	_, forward := upcaster.NewDowncasts(upcaster.Struct(v1, v2, withCurrency))
+	_, nothing := upcaster.NewDowncasts(upcaster.Drop(v("order.viewed", 1)))
+	up := newChain(t, upcaster.Struct(v1, v2, withCurrency))
+	open := func(chain *upcaster.Chain, step upcaster.Step) (*eventstore.Store, error) {
+		reg := serializer.NewRegistry(nil)
+		serializer.Register[Placed](reg, "order.placed", serializer.Version(2))
+		return eventstore.New(memory.New(), reg, &eventstore.Options{Upcasters: chain, Downcasts: newDowncasts(t, step)})
+	}
+	_, early := open(up, upcaster.Rename(v1, v("order.opened", 1)))
+	_, lost := open(nil, upcaster.Struct(v2, v1, withoutCurrency))
+	errs := []error{forward, nothing, early, lost}
+	for _, step := range []upcaster.Step{upcaster.Struct(v2, v1, withoutCurrency), upcaster.Rename(v2, v1)} {
+		store, err := open(up, step)
+		require.NoError(t, err)
+		_, err = store.Append(t.Context(), eventstore.StreamID{Type: "order", ID: "42"}, eventstore.Any,
+			eventstore.Events(Placed{Total: 1999, Currency: "EUR"})...)
+		errs = append(errs, err)
+		require.NoError(t, store.Close())
 	}
 	return errs
 }

@@ -3,6 +3,7 @@ package upcaster_test
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tidemark-go/tidemark/drivers/memory"
 	"github.com/tidemark-go/tidemark/eventstore"
@@ -71,6 +72,7 @@ func show(chain *upcaster.Chain, stored upcaster.Type, data string) {
 		Type:        stored,
 		ContentType: "application/json",
 		Data:        []byte(data),
+		RecordedAt:  time.Date(2024, 2, 29, 12, 0, 0, 0, time.UTC),
 	}, codec)
 	check(err)
 	for _, e := range events {
