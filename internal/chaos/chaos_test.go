@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -30,7 +31,7 @@ func chaos(t *testing.T, database string) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	strikes := fault.Rounds(t, 8)
+	strikes := fault.Rounds(t, 5)
 	s := newScene(t, database, strikes)
 	appended := make(chan struct{})
 	go func() {
@@ -79,28 +80,44 @@ func newScene(t *testing.T, database string, strikes int) *scene {
 }
 
 const (
-	leastEvents = 500 // for each strike
+	leastEvents = 625 // for each strike
 	writeSize   = 10  // streams that are appended to at a time
+	lead        = 1000
 )
 
-// append stores events, for as long as there are strikes and some at the least.
+// append stores events, for as long as there are strikes and some at the least. It keeps a lead: there is always something
+// to handle when a process is struck, and never more than the slowest projection can make up for.
 func (s *scene) append(strikes int) {
+	last, reached := int64(0), int64(0)
 	for n := 0; n < leastEvents*strikes || !s.calm.Load(); n += writeSize {
+		if n%lead == 0 {
+			for i := range projections {
+				s.untilDone(func() error { return s.runner.WaitFor(s.t.Context(), table(i), reached) })
+			}
+			reached = last
+		}
 		writes := make([]eventstore.Write, writeSize)
 		for i := range writes {
 			writes[i] = eventstore.Write{Stream: eventstore.StreamID{Type: "account", ID: fmt.Sprint((n + i) % s.streams)},
 				Expected: eventstore.Any, Events: eventstore.Events(moved{n})}
 			writes[i].Events[0].ID = s.store.NewID()
 		}
-		for {
-			_, err := s.store.AppendAll(s.t.Context(), writes...)
+		s.untilDone(func() error {
+			receipts, err := s.store.AppendAll(s.t.Context(), writes...)
 			if err == nil {
-				break
+				last = receipts[writeSize-1].Position
 			}
-			if !eventstore.Retryable(err) {
-				s.t.Error(err)
-				return
-			}
+			return err
+		})
+	}
+}
+
+// untilDone repeats what an outage keeps from being done.
+func (s *scene) untilDone(f func() error) {
+	for err := f(); err != nil; err = f() {
+		if !eventstore.Retryable(err) {
+			s.t.Error(err)
+			runtime.Goexit()
 		}
 	}
 }
