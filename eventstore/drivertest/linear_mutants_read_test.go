@@ -40,7 +40,7 @@ func readMutants() []mutant {
 				return page, err
 			}
 		}},
-		{"shows a transaction's events before it commits", []string{"reads", "nothing else", "linearizable"}, func(b *broken) {
+		{"shows a transaction's events before it commits", []string{"reads", "nothing else", "linearizable", "ends"}, func(b *broken) {
 			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
 				page, err := b.toyHandle.ReadStream(ctx, q)
 				if !b.InTransaction(ctx) && !q.Backward && q.To == 0 && len(page) < q.Limit {
@@ -130,7 +130,7 @@ func logMutants() []mutant {
 				return page, err
 			}
 		}},
-		{"overlooks some events while others write", []string{"log"}, func(b *broken) { b.hides(b.db.busy) }},
+		{"overlooks some events while others write", []string{"log", "fresh"}, func(b *broken) { b.hides(b.db.busy) }},
 		{"reads the log as it was a while ago", []string{"fresh"}, func(b *broken) {
 			mark, at := int64(0), time.Time{}
 			b.db.mark = func(db *toy) int64 {
@@ -182,7 +182,7 @@ func batchMutants() []mutant {
 			b.batches = true
 			judgedByBefore(b)
 		}},
-		{"gives a retry the receipt of the first try that is in the same batch", []string{"expectations", "once", "nothing lost"}, func(b *broken) {
+		{"gives a retry the receipt of the first try that is in the same batch", []string{"expectations", "once", "nothing lost", "receipts"}, func(b *broken) {
 			b.batches = true
 			b.commitBatch = ownersByID(b)
 		}},
