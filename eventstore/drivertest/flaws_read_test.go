@@ -103,6 +103,11 @@ func (r *remembered) put(q driver.StreamQuery, page []driver.Record) {
 
 func staleFlaws() []flaw {
 	return []flaw{
+		{name: "it acknowledges before it commits", spoil: acknowledgesEarly, catches: []catch{
+			{"R6/through the same handle", "events in the stream after append"},
+			{"R6/through another handle", "events in the stream after append"},
+			{"R6/many writers and readers at once", "returned, a read finds"},
+		}},
 		{name: "it answers a query twice from what it read once", catches: []catch{
 			{"R6/through the same handle", "events in the stream after append 2 returned"},
 			{"R6/many writers and readers at once", "returned, a read finds"},

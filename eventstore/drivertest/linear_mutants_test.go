@@ -349,6 +349,15 @@ func retryMutants() []mutant {
 				return receipts, err
 			})
 		}},
+		{"comes back from an outage without its newest commit", []string{"nothing lost", "receipts", "reads", "log"}, func(b *broken) {
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				if fails, _ := b.db.cutOff(); fails {
+					b.db.loseNewest()
+					return nil, driver.ErrUnavailable
+				}
+				return b.toyHandle.Commit(ctx, writes)
+			}
+		}},
 		{"leaves half of an append when the connection is lost", []string{"whole", "receipts"}, func(b *broken) {
 			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 				if fails, _ := b.db.cutOff(); fails && len(writes[0].Events) > 1 {

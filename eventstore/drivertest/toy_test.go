@@ -24,6 +24,7 @@ type toy struct {
 	mu       sync.Mutex
 	sequence int64
 	log      []driver.Record // committed, in order of position
+	newest   []driver.Record // of the last commit
 	streams  map[driver.StreamID][]driver.Record
 	ids      map[uuid.UUID]driver.Record
 	state    map[string]any // snapshots and checkpoints, by lock

@@ -181,6 +181,9 @@ func (tx *toyTx) publish() {
 		db.ids[r.ID] = r
 	}
 	db.log = append(db.log, tx.pending...)
+	if len(tx.pending) > 0 {
+		db.newest = tx.pending
+	}
 	slices.SortFunc(db.log, func(a, b driver.Record) int { return cmp.Compare(a.Position, b.Position) })
 	for key, v := range tx.state {
 		db.state[key] = v
