@@ -63,7 +63,10 @@ type world struct {
 
 // onEvery runs a test on each driver, in a bubble whose time is the test's own, and which fails if a goroutine is left.
 func onEvery(t *testing.T, test func(t *testing.T, w *world)) {
-	t.Run("memory", func(t *testing.T) { inMemory(t, test) })
+	t.Run("memory", func(t *testing.T) {
+		t.Parallel()
+		inMemory(t, test)
+	})
 	onSQL(t, test)
 }
 
@@ -75,6 +78,7 @@ func inMemory(t *testing.T, test func(t *testing.T, w *world)) {
 func onSQL(t *testing.T, test func(t *testing.T, w *world)) {
 	onSQLite(t, test)
 	t.Run("Postgres", func(t *testing.T) {
+		t.Parallel()
 		dsn := pgtest.DSN(t)
 		synctest.Test(t, func(t *testing.T) { test(t, newPostgresWorld(t, dsn)) })
 	})
@@ -85,6 +89,7 @@ func onSQLite(t *testing.T, test func(t *testing.T, w *world)) {
 		"SQLite in a file": filepath.Join(t.TempDir(), "events.db"), "SQLite in memory": ":memory:",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { test(t, newSQLiteWorld(t, path)) })
 		})
 	}

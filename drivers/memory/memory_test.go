@@ -10,6 +10,7 @@ import (
 	"github.com/tidemark-go/tidemark/drivers/memory"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/eventstore/drivertest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 // open returns a database whose second handle is the same Store: closing one does nothing, and there is no other way to
@@ -47,4 +48,8 @@ func TestClose(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, int64(7), position)
 	})
+}
+
+func TestHistories(t *testing.T) {
+	drivertest.RunHistories(t, open, &drivertest.HistoryOptions{Duration: torture.Length(t, 0)})
 }

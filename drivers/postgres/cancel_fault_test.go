@@ -15,6 +15,7 @@ import (
 	"github.com/tidemark-go/tidemark/drivers/postgres"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/internal/fault"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 // Contexts end at any moment of any call, and requests to cancel arrive at any moment after. Whoever gave up is told that
@@ -41,7 +42,7 @@ func TestARequestToCancelHitsNobodyElse(t *testing.T) {
 		for i := range 6 {
 			random := rand.New(rand.NewPCG(seed, uint64(i)))
 			impatient.Go(func() {
-				for n := range fault.Rounds(t, 12) {
+				for n := range torture.Rounds(t, 12) {
 					if err := giveUp(t.Context(), s, fmt.Sprintf("impatient %d-%d", i, n), random); err != nil {
 						t.Errorf("seed %d: %v", seed, err)
 						return

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,20 +18,8 @@ import (
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
-
-// tortureEnv makes the hammer go on for longer, as 60s.
-const tortureEnv = "TIDEMARK_TORTURE"
-
-func hammerTime(t *testing.T) time.Duration {
-	length := os.Getenv(tortureEnv)
-	if length == "" {
-		return 5 * time.Second
-	}
-	d, err := time.ParseDuration(length)
-	require.NoError(t, err, tortureEnv)
-	return d
-}
 
 // TestHammer has 24 writers append for a while, in all ways there are, while three readers follow the log, and a naive
 // one for comparison.
@@ -43,7 +30,7 @@ func TestHammer(t *testing.T) {
 	t.Logf("seed %d", seed)
 	h := &hammer{s: s, committed: make(map[uuid.UUID]driver.StreamID)}
 
-	writing, stop := context.WithTimeout(t.Context(), hammerTime(t))
+	writing, stop := context.WithTimeout(t.Context(), torture.Length(t, 5*time.Second))
 	defer stop()
 	var writers, readers sync.WaitGroup
 	for i := range 24 {

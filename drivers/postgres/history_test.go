@@ -5,12 +5,12 @@ import (
 
 	"github.com/tidemark-go/tidemark/eventstore/drivertest"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
-func TestHistoriesWithPQ(t *testing.T) {
-	drivertest.RunHistories(t, opener(pgtest.DSN(t), openPQ), nil)
-}
+func TestHistoriesWithPQ(t *testing.T)  { histories(t, openPQ) }
+func TestHistoriesWithPGX(t *testing.T) { histories(t, openPGX) }
 
-func TestHistoriesWithPGX(t *testing.T) {
-	drivertest.RunHistories(t, opener(pgtest.DSN(t), openPGX), nil)
+func histories(t *testing.T, open openStore) {
+	drivertest.RunHistories(t, opener(pgtest.DSN(t), open), &drivertest.HistoryOptions{Duration: torture.Length(t, 0)})
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
-	"github.com/tidemark-go/tidemark/internal/fault"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 // A copy of the file and its log, of which the end is missing or a byte is wrong, as after a power failure or a copy that
@@ -31,7 +31,7 @@ func TestALogThatWasCopiedAndCutOrDamaged(t *testing.T) {
 	t.Logf("seed %d, a log of %d bytes", seed, len(log))
 	random := rand.New(rand.NewPCG(seed, 0))
 	kept := map[int]bool{}
-	for range fault.Rounds(t, 30) {
+	for range torture.Rounds(t, 30) {
 		at := random.IntN(len(log))
 		cut := log[:at:at]
 		if random.IntN(3) == 0 {

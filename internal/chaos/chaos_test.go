@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/eventstore"
-	"github.com/tidemark-go/tidemark/internal/fault"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
@@ -31,7 +31,7 @@ func chaos(t *testing.T, database string) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	strikes := fault.Rounds(t, 5)
+	strikes := torture.Rounds(t, 3)
 	s := newScene(t, database, strikes)
 	appended := make(chan struct{})
 	go func() {

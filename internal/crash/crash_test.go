@@ -17,8 +17,8 @@ import (
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
-	"github.com/tidemark-go/tidemark/internal/fault"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 	"github.com/tidemark-go/tidemark/projection"
 	"github.com/tidemark-go/tidemark/serializer"
 )
@@ -35,7 +35,7 @@ type unrelated struct{ By int }
 func TestNothingAcknowledgedIsLostAndNothingIsAppliedTwiceWhenAProcessIsKilled(t *testing.T) {
 	eachDatabase(t, func(t *testing.T, database string) {
 		acknowledged := map[string]bool{}
-		lives := fault.Rounds(t, 10)
+		lives := torture.Rounds(t, 10)
 		for range lives {
 			runAndKill(t, database, 1+rand.IntN(300), acknowledged)
 		}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tidemark-go/tidemark/internal/fault"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 // Of two processes one is halted for longer than its lease lasts, while it does who knows what, and then goes on as if
@@ -18,7 +18,7 @@ func TestAProcessThatIsHaltedAndGoesOnSpoilsNothing(t *testing.T) {
 		require.NoError(t, store.Close())
 		two := []*victim{startVictim(t, database), startVictim(t, database)}
 		acknowledged := map[string]bool{}
-		for i := range fault.Rounds(t, 3) {
+		for i := range torture.Rounds(t, 3) {
 			takeFrom(t, two, 20, acknowledged)
 			halted := two[i%2]
 			halted.signal(syscall.SIGSTOP)

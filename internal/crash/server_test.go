@@ -15,6 +15,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/internal/fault"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
@@ -26,7 +27,7 @@ func TestEveryAcknowledgedAppendIsThereOnceWhenTheServerIsStruck(t *testing.T) {
 	t.Run("by kill -9 of the postmaster", func(t *testing.T) {
 		t.Parallel()
 		cluster := pgtest.StartCluster(t, nil)
-		strikeServer(t, cluster.DSN("postgres"), fault.Rounds(t, 4), func() {
+		strikeServer(t, cluster.DSN("postgres"), torture.Rounds(t, 4), func() {
 			require.NoError(t, cluster.Kill())
 			require.NoError(t, cluster.Start(t.Context()))
 		})
@@ -34,7 +35,7 @@ func TestEveryAcknowledgedAppendIsThereOnceWhenTheServerIsStruck(t *testing.T) {
 	t.Run("by a halt of all its processes", func(t *testing.T) {
 		t.Parallel()
 		cluster := pgtest.StartCluster(t, nil)
-		strikeServer(t, cluster.DSN("postgres"), fault.Rounds(t, 4), func() {
+		strikeServer(t, cluster.DSN("postgres"), torture.Rounds(t, 4), func() {
 			require.NoError(t, cluster.Pause())
 			time.Sleep(rand.N(500 * time.Millisecond))
 			require.NoError(t, cluster.Resume())
@@ -44,7 +45,7 @@ func TestEveryAcknowledgedAppendIsThereOnceWhenTheServerIsStruck(t *testing.T) {
 		t.Parallel()
 		database := pgtest.DSN(t)
 		db := connect(t, database)
-		strikeServer(t, database, fault.Rounds(t, 5), func() { terminate(t, db, 1000) })
+		strikeServer(t, database, torture.Rounds(t, 5), func() { terminate(t, db, 1000) })
 	})
 	t.Run("by the network, in all its ways", func(t *testing.T) {
 		t.Parallel()
@@ -53,7 +54,7 @@ func TestEveryAcknowledgedAppendIsThereOnceWhenTheServerIsStruck(t *testing.T) {
 		seed := rand.Uint64()
 		t.Logf("seed %d", seed)
 		n.random = rand.New(rand.NewPCG(seed, 0))
-		strikeServer(t, n.proxy.DSN()+"&connect_timeout=2", fault.Rounds(t, 10), n.strike)
+		strikeServer(t, n.proxy.DSN()+"&connect_timeout=2", torture.Rounds(t, 10), n.strike)
 	})
 }
 

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/tidemark-go/tidemark/internal/fault"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 // limitEnv tells such a process how many bytes long a file may get before the next write kills it.
@@ -41,7 +41,7 @@ func TestAProcessThatDiesAtAnyByteOfAWrite(t *testing.T) {
 	acknowledged := map[string]bool{}
 	store, _ := open(t.Context(), database)
 	require.NoError(t, store.Close())
-	lives := fault.Rounds(t, 40)
+	lives := torture.Rounds(t, 40)
 	for range lives {
 		longest := max(size(database), size(database+"-wal"))
 		limit := 40_000 + rand.Int64N(longest+300_000)

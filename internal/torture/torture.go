@@ -25,6 +25,13 @@ func Length(tb testing.TB, short time.Duration) time.Duration {
 	return d
 }
 
+// Rounds returns how often a test does what it does n times in some five seconds: n, or more in a torture.
+func Rounds(tb testing.TB, n int) int {
+	tb.Helper()
+	const short = 5 * time.Second
+	return max(n, int(int64(n)*int64(Length(tb, short))/int64(short)))
+}
+
 // Size returns how large a test is to be: large where Env is set.
 func Size(small, large int) int {
 	if os.Getenv(Env) == "" {
