@@ -2,7 +2,7 @@
 // clause, as far as a driver can break it.
 //
 // A driver's tests call [Run] for the conformance suite, [RunModel] to compare the driver with another one on random
-// histories, and [Benchmark]:
+// histories, [RunHistories] to check what many clients are told at once, and [Benchmark]:
 //
 //	func open(ctx context.Context) (*drivertest.Database, error) {
 //		return &drivertest.Database{Store: memory.New()}, nil

@@ -39,4 +39,5 @@ func openReference(context.Context) (*drivertest.Database, error) {
 
 func TestConformance(t *testing.T)      { drivertest.Run(t, open(t)) }
 func TestModel(t *testing.T)            { drivertest.RunModel(t, openReference, open(t)) }
+func TestHistories(t *testing.T)        { drivertest.RunHistories(t, open(t), nil) }
 func BenchmarkConformance(b *testing.B) { drivertest.Benchmark(b, open(b)) }
