@@ -31,9 +31,12 @@ fuzz: ## fuzz every decode path for FUZZTIME each, 60s if it is not given
 			(cd $$dir && $(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1x .); \
 		done; done
 
+# How long each of them goes on, about: all together take some ten minutes.
+TORTURE ?= 30s
+TORTURED := ./drivers/memory ./drivers/sqlite ./drivers/postgres ./internal/crash ./internal/chaos ./internal/torture
 .PHONY: torture
-torture: ## a minute of the hammer on Postgres, and processes and servers killed
-	TIDEMARK_TORTURE=60s $(WITH_POSTGRES) $(GO) test -race -v -timeout 20m -run 'Hammer|Killed|Struck' ./drivers/postgres ./internal/crash ./internal/chaos
+torture: ## what make test has in short: histories, the hammer, faults, crashes, chaos, and large sizes; prints the seeds
+	TIDEMARK_TORTURE=$(TORTURE) $(WITH_POSTGRES) $(GO) test -race -v -count=1 -timeout 60m -parallel 6 -skip 'Conformance|Model' $(TORTURED)
 
 .PHONY: bench
 bench: ## measure beside the limits and the widespread ways, and write docs/benchmarks.md; for a machine with nothing else to do
@@ -42,6 +45,11 @@ bench: ## measure beside the limits and the widespread ways, and write docs/benc
 .PHONY: bench-full
 bench-full: ## the same with more rounds and a store of 10 million events; takes an hour and 20 GB of disk
 	cd bench && $(GO) run . -full -out ../docs/benchmarks.md
+
+.PHONY: bench-slow-disk
+bench-slow-disk: ## the appends, with every sync to disk 1.5 ms slower, by LD_PRELOAD, so on Linux only
+	dir=$$(mktemp -d) && trap 'rm -rf $$dir' EXIT && chmod 755 $$dir && cc -shared -fPIC -o $$dir/slowsync.so bench/slowdisk/slowsync.c && cd bench && \
+		$(GO) build -o $$dir/bench . && SLOWSYNC_US=1500 LD_PRELOAD=$$dir/slowsync.so $$dir/bench -only /append- -out ../docs/benchmarks-slow-disk.md
 
 .PHONY: bench-compare
 bench-compare: ## compare the Go benchmarks with those of a commit: make bench-compare BASE=HEAD~1

@@ -44,6 +44,9 @@ func (b *bench) machine() []string {
 	for _, path := range []string{"github.com/lib/pq", "github.com/mattn/go-sqlite3"} {
 		list = append(list, path+" "+moduleVersion(path))
 	}
+	if us := os.Getenv("SLOWSYNC_US"); us != "" {
+		list = append(list, "every sync to disk "+us+" µs slower (slowsync.c)")
+	}
 	return append(list, "Tidemark "+revision())
 }
 
