@@ -17,7 +17,8 @@ const fromLog = `FROM {schema}.events
 // ReadAll implements driver.Store.
 //
 // A reader far behind a mark that is known reads up to that one, and does not ask for a newer. Only if it comes to it
-// before its page is cut, it asks and reads on, so that it sees what was committed before the call.
+// before its page is cut, or with its end, it asks and reads on, so that it sees what was committed before the call, or that
+// there is something.
 func (s *Store) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
 	p, err := with(ctx, s, func(c conn) (driver.Page, error) {
 		r := logReader{conn: c, q: q, page: page{limit: q.Limit, maxBytes: q.MaxBytes}, next: q.After}
@@ -42,7 +43,7 @@ type logReader struct {
 func (r *logReader) read(ctx context.Context) error {
 	if known := r.known(); known-r.next >= int64(r.q.Limit) && r.q.Limit > 0 {
 		r.head = known
-		if err := r.readTo(ctx, known); err != nil || r.page.full() {
+		if err := r.readTo(ctx, known); err != nil || r.page.full() && r.next < known {
 			return err
 		}
 	}

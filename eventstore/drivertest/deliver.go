@@ -40,7 +40,20 @@ func g2() clause {
 		cases: []testCase{
 			{name: "readers with filters and small pages, while writers write", run: followWhileWriting},
 			{name: "every size of page", run: everyPageSize},
+			{name: "a page that ends where the head was before", run: endsAtAnEarlierHead},
 		}}
+}
+
+// endsAtAnEarlierHead: a reader goes on for as long as Next is below Head, and rests where both are the same.
+func endsAtAnEarlierHead(p *probe) {
+	handles := p.handlePair()
+	p.append(named("a"), driver.NoStream, events(3)...)
+	p.equal(3, len(p.log()), "events in the log")
+	handles[1].append(named("b"), driver.NoStream, events(1)...)
+	page, err := readPage(p.ctx, p.drv, driver.AllQuery{Limit: 3, MaxBytes: manyBytes})
+	p.ok(err, "read 3 of 4 events")
+	p.equal(3, len(page.Records), "events in a page of 3")
+	p.that(page.Head > page.Next, "a page that ends at position %d says that this is the head, and there is an event more", page.Next)
 }
 
 func followWhileWriting(p *probe) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -180,6 +181,19 @@ func filterFlaws() []flaw {
 
 func nextFlaws() []flaw {
 	return []flaw{
+		{name: "it takes the head that it knows for that of now, where a page ends at it", catches: []catch{
+			{"G2/a page that ends where the head was before", "says that this is the head"},
+		}, spoil: func(b *broken) {
+			var known atomic.Int64
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				page, err := b.toyHandle.ReadAll(ctx, q)
+				if err == nil && page.Next == known.Load() {
+					page.Head = page.Next
+				}
+				known.Store(page.Head)
+				return page, err
+			}
+		}},
 		{name: "it goes back to the head", catches: []catch{{"G5/after the head, and no record at all", "but Next is"}},
 			spoil: func(b *broken) {
 				b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {

@@ -15,7 +15,8 @@ import (
 // recording is what the clients of a round did and were told. Times are ticks: each call takes one when it begins and one
 // when it has returned, so two calls that did not overlap are never taken for two that did, nor the other way round.
 type recording struct {
-	clock atomic.Int64
+	clock  atomic.Int64
+	faults bool // connections are cut
 
 	mu            sync.Mutex
 	appends       []*appendCall // those inside transactions included

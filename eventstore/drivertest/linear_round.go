@@ -36,7 +36,6 @@ type round struct {
 	contents
 
 	cancels bool // clients give up on some of their calls
-	faults  bool // connections are cut
 
 	mu        sync.Mutex
 	violation error // the first answer that nobody may be given
@@ -46,7 +45,7 @@ func newRound(p *probe, o *HistoryOptions, number int) (*round, error) {
 	r := &round{probe: p, opts: o, number: number, rng: rand.New(rand.NewPCG(o.Seed, uint64(number))), rec: new(recording)}
 	r.contents.seed = maphash.MakeSeed()
 	r.cancels = r.rng.IntN(2) == 0
-	r.faults = o.Disturb != nil || p.db.Disconnect != nil && r.rng.IntN(3) == 0
+	r.rec.faults = o.Disturb != nil || p.db.Disconnect != nil && r.rng.IntN(3) == 0
 	r.known = newKnowledge(number, 1+r.rng.IntN(5))
 	err := p.run(func(p *probe) { r.open() })
 	if err == nil {
@@ -137,7 +136,7 @@ func (r *round) guarded(name string, f func()) {
 
 // disturb cuts connections until the function that it returns is called.
 func (r *round) disturb(ctx context.Context) (stop func() error) {
-	if !r.faults {
+	if !r.rec.faults {
 		return func() error { return nil }
 	}
 	ctx, cancel := context.WithCancel(ctx)
@@ -260,7 +259,7 @@ func (r *round) allowed(ctx context.Context, err error) (outcome, bool) {
 	case ended(ctx, err):
 		return unknown, true
 	case errors.Is(err, driver.ErrUnavailable):
-		return unknown, r.faults
+		return unknown, r.rec.faults
 	case errors.Is(err, driver.ErrRace):
 		return nothing, true
 	default:

@@ -63,7 +63,9 @@ func (j *judgement) attribute() *Violation {
 func (j *judgement) claims() []*claim {
 	var list []*claim
 	for _, a := range j.rec.appends {
-		if a.within == nil && (a.outcome == stored || a.outcome == unknown) {
+		// A call that the driver has repeated, because the connection was lost, finds what its own first try has stored.
+		repeated := a.outcome == duplicate && j.rec.faults
+		if a.within == nil && (a.outcome == stored || a.outcome == unknown || repeated) {
 			c := &claim{certain: a.outcome == stored}
 			c.unit = unit{begin: a.begin, end: a.end, calls: []any{a}}
 			c.add(j, a, nil)
