@@ -17,10 +17,10 @@ each = set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Many tests wait, for a timeout or for the disk: more of them at a time than there are cores.
+# Many tests wait, for a timeout or for the disk: more of them at a time, and more packages, than there are cores.
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
-	@$(WITH_POSTGRES) sh -c '$(call each,$(TESTED),$(GO) test -race -timeout 30m -parallel 6 $(subst ','\'',$(TESTFLAGS)) ./...)'
+	@$(WITH_POSTGRES) sh -c '$(call each,$(TESTED),$(GO) test -race -timeout 30m -p 3 -parallel 6 $(subst ','\'',$(TESTFLAGS)) ./...)'
 
 # How long each of them fuzzes.
 FUZZTIME ?= 60s

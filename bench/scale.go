@@ -15,14 +15,15 @@ type scale struct {
 }
 
 func chooseScale(quick, full bool, rounds int) scale {
-	s := scale{name: "standard", rounds: 3, turn: 2 * time.Second, log: 500_000, writes: 50_000, pings: 200,
-		loss: 2 * time.Second, growth: []int{100_000, 1_000_000}}
+	s := scale{name: "standard", rounds: 3, turn: 800 * time.Millisecond, log: 500_000, writes: 20_000, pings: 100,
+		loss: time.Second, growth: []int{100_000, 1_000_000}}
 	switch {
 	case quick:
-		s.name, s.turn, s.log, s.writes, s.pings = "quick", time.Second, 50_000, 10_000, 50
+		s.name, s.turn, s.log, s.writes, s.pings = "quick", 500*time.Millisecond, 50_000, 10_000, 50
 		s.loss, s.growth = time.Second, []int{10_000, 100_000}
 	case full:
-		s.name, s.rounds, s.growth = "full", 5, []int{100_000, 1_000_000, 10_000_000}
+		s.name, s.rounds, s.turn, s.writes, s.pings = "full", 5, 2*time.Second, 50_000, 200
+		s.loss, s.growth = 2*time.Second, []int{100_000, 1_000_000, 10_000_000}
 	}
 	if rounds > 0 {
 		s.rounds = rounds

@@ -32,6 +32,7 @@ type worker struct {
 	gauge  gauge
 
 	cursor      cursor
+	ahead       ahead
 	caution     caution
 	parked      parked
 	errand      *errand // the parked stream that is being gone on with; nil if none is
@@ -63,6 +64,7 @@ func (f *feed) newWorker(p part, owner string, t *tenure) *worker {
 // what should be finished when ctx ends.
 func (w *worker) run(ctx, work context.Context) error {
 	defer w.settle(work)
+	defer w.ahead.stop()
 	for ctx.Err() == nil {
 		err := w.step(ctx, work)
 		if err == nil {
@@ -97,6 +99,7 @@ func (w *worker) step(ctx, work context.Context) error {
 	if err != nil {
 		return err
 	}
+	w.readAhead(ctx, page)
 	if err := w.handle(work, page); err != nil {
 		return err
 	}
@@ -135,8 +138,7 @@ func (w *worker) begin(saved int64) {
 // read returns the next batch. It is read outside of the transaction, which is thus no longer than the handlers make it.
 func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
-	page, err := w.store.ReadAll(ctx, after, &eventstore.ReadOptions{Types: w.recipe.types,
-		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: w.parked.except(w.part.takes())})
+	page, err := w.fetch(ctx, after)
 	page = cut(until(page, w.terms.barrier), w.caution.size(w.opts.BatchSize))
 	var damaged *eventstore.DecodeError
 	if !errors.As(err, &damaged) {
@@ -146,6 +148,32 @@ func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 		return page, nil // what stands before it comes first
 	}
 	return page, undecodable(damaged)
+}
+
+func (w *worker) fetch(ctx context.Context, after int64) (eventstore.Page, error) {
+	if len(w.parked.streams) == 0 {
+		if page, ok := w.ahead.take(after); ok {
+			return page, nil
+		}
+	}
+	w.ahead.stop()
+	return w.readLog(ctx, after, w.parked.except(w.part.takes()))
+}
+
+// readAhead begins with the page after the one in hand, if it is to follow.
+func (w *worker) readAhead(ctx context.Context, page eventstore.Page) {
+	last := w.terms.barrier > 0 && page.Next >= w.terms.barrier
+	if page.Next < page.Head && !last && len(w.parked.streams) == 0 {
+		only := w.part.takes()
+		w.ahead.start(ctx, page.Next, func(ctx context.Context, after int64) (eventstore.Page, error) {
+			return w.readLog(ctx, after, only)
+		})
+	}
+}
+
+func (w *worker) readLog(ctx context.Context, after int64, only func(eventstore.StreamID, int64) bool) (eventstore.Page, error) {
+	return w.store.ReadAll(ctx, after, &eventstore.ReadOptions{Types: w.recipe.types,
+		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: only})
 }
 
 // maxReach bounds what a partition reads at a time.

@@ -25,5 +25,5 @@ func ExampleClauses() {
 	}
 	// Output:
 	// G2: Every committed event is handed out exactly once to a reader that continues from Page.Next.
-	// ["readers with filters and small pages, while writers write" "every size of page"]
+	// ["readers with filters and small pages, while writers write" "every size of page" "a page that ends where the head was before"]
 }
