@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,10 +219,10 @@ func TestP6ARebuildIsGoneOnWithAfterCrashes(t *testing.T) {
 		require.NoError(t, err)
 		for range 2 {
 			doomed := w.process(t)
-			commits := 0
+			var commits atomic.Int64
 			doomed.faults.set(func(f *faults) {
 				f.commit = func() error {
-					if commits++; commits == 9 {
+					if commits.Add(1) == 9 {
 						doomed.faults.kill()
 						return errLost
 					}
