@@ -39,7 +39,7 @@ torture: ## what make test has in short: histories, the hammer, faults, crashes,
 	TIDEMARK_TORTURE=$(TORTURE) $(WITH_POSTGRES) $(GO) test -race -v -count=1 -timeout 60m -parallel 6 -skip 'Conformance|Model' $(TORTURED)
 
 .PHONY: bench
-bench: ## measure beside the limits and the widespread ways, and write docs/benchmarks.md; for a machine with nothing else to do
+bench: ## measure beside the limits and the widespread ways, and write docs/benchmarks.md; ten minutes of a machine with nothing else to do
 	cd bench && $(GO) run . -out ../docs/benchmarks.md
 
 .PHONY: bench-full
