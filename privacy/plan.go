@@ -30,6 +30,7 @@ type member struct {
 	inner    *plan
 }
 
+// String names the type that the plan is for.
 func (p *plan) String() string { return p.goType.String() }
 
 // member returns what is known of a member that is written, nil if nothing is special about it. A member that the plan

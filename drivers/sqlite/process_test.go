@@ -17,7 +17,7 @@ import (
 const (
 	writerEnv    = "TIDEMARK_SQLITE_WRITER"
 	writers      = 8
-	appendsOfOne = 200
+	appendsOfOne = 500
 )
 
 // Two processes append to one file, eight goroutines each, while both read: no error, and nothing is lost.
