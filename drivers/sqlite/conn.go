@@ -176,6 +176,7 @@ type stmt struct {
 	c *conn
 }
 
+// ExecContext implements driver.StmtExecContext.
 func (s stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
 	ctx, err := s.c.enter(ctx)
 	if err != nil {
@@ -184,6 +185,7 @@ func (s stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver
 	return s.SQLiteStmt.ExecContext(ctx, args)
 }
 
+// QueryContext implements driver.StmtQueryContext.
 func (s stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
 	ctx, err := s.c.enter(ctx)
 	if err != nil {
