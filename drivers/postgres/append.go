@@ -23,23 +23,28 @@ import (
 // Each step takes something from the one before: 2 and 3 an empty text that a lock leaves behind, 4 the versions. Where
 // a version is not as expected, no position is taken and no row comes back.
 //
-// OFFSET 0 keeps the planner from merging the steps, and a SELECT without FROM inside an expression runs once, when its
-// value is first needed. Each further level of SELECT in appendOne costs a tenth of the statement. In appendMany the parameters go through a materialized row, because
+// OFFSET 0 keeps the planner from merging the steps. The locks are a row that the versions are joined to, so that they are
+// taken whatever the plan: a SELECT in a condition would run when its value is first needed, and where the server scans a
+// small table rather than its index, that may be never. In appendMany the parameters go through a materialized row, because
 // the planner looks into arrays that are constant, and then holds a plan for this very array to be cheaper than one
 // that serves for all: it would plan each append anew.
 const (
 	columns = `(id, stream_id, stream_type, event_type, schema_version, content_type, event_data, event_bytes, metadata,
 	tags, version, global_position, created_at, append_size)`
 
-	appendOne = `INSERT INTO {schema}.events ` + columns + `
+	appendOne = `WITH locked AS MATERIALIZED (
+	SELECT {lock} AS nothing
+)
+INSERT INTO {schema}.events ` + columns + `
 SELECT $6::uuid, $2::text, $1::text, $7::text, $8::integer, $9::text, $10::json, decode($11::text, 'hex'), $12::json,
 	$13::text[], checked.version + 1, nextval({sequence}), $14::timestamptz, 1
 FROM (
 	SELECT coalesce((
 		SELECT e.version FROM {schema}.events e
-		WHERE e.stream_type = $1::text AND e.stream_id = $2::text || (SELECT {lock})
+		WHERE e.stream_type = $1::text AND e.stream_id = $2::text || locked.nothing
 		ORDER BY e.version DESC LIMIT 1
 	), 0) AS version
+	FROM locked
 	OFFSET 0
 ) checked
 WHERE checked.version BETWEEN $3::bigint AND $4::bigint

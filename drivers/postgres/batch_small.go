@@ -13,17 +13,20 @@ import (
 const maxSmall = 8
 
 const (
-	appendSmall = `INSERT INTO {schema}.events ` + columns + `
+	appendSmall = `WITH locked AS MATERIALIZED (
+	SELECT {lock} AS nothing
+)
+INSERT INTO {schema}.events ` + columns + `
 SELECT checked.id, checked.stream_id, checked.stream_type, checked.event_type, checked.schema_version, checked.content_type,
 	checked.event_data, checked.event_bytes, checked.metadata, checked.tags, checked.version + 1, nextval({sequence}),
 	checked.created_at, 1
 FROM (
 	SELECT w.*, coalesce((
 		SELECT e.version FROM {schema}.events e
-		WHERE e.stream_type = w.stream_type AND e.stream_id = w.stream_id || (SELECT {lock})
+		WHERE e.stream_type = w.stream_type AND e.stream_id = w.stream_id || locked.nothing
 		ORDER BY e.version DESC LIMIT 1
 	), 0) AS version
-	FROM (VALUES {rows}) AS w (stream_type, stream_id, low, high, guard, id, event_type, schema_version, content_type, event_data,
+	FROM locked, (VALUES {rows}) AS w (stream_type, stream_id, low, high, guard, id, event_type, schema_version, content_type, event_data,
 		event_bytes, metadata, tags, created_at)
 	OFFSET 0
 ) checked

@@ -62,8 +62,14 @@ func newPGX(ctx context.Context, dsn string, opts *postgres.Options) (driver.Sto
 // opener gives each case a schema of its own in one database, so that the suite shows on the side that stores in one
 // database stay out of each other's way.
 func opener(dsn string, open openStore) drivertest.Opener {
+	spare := make(chan string, 100)
 	return func(ctx context.Context) (*drivertest.Database, error) {
-		c := &caseDatabase{open: open, name: "case_" + strings.ReplaceAll(uuid.NewString(), "-", "")}
+		c := &caseDatabase{open: open, spare: spare}
+		select {
+		case c.name = <-spare:
+		default:
+			c.name = newCaseName()
+		}
 		c.dsn = with(dsn, "application_name", c.name)
 		s, err := c.reopen(ctx)
 		return &drivertest.Database{
@@ -77,9 +83,13 @@ func opener(dsn string, open openStore) drivertest.Opener {
 	}
 }
 
+func newCaseName() string { return "case_" + strings.ReplaceAll(uuid.NewString(), "-", "") }
+
 type caseDatabase struct {
 	open      openStore
 	dsn, name string
+	spare     chan string // schemas that are as new
+	damaged   bool
 
 	mu      sync.Mutex
 	closers []func() error
@@ -100,7 +110,30 @@ func (c *caseDatabase) remove() error {
 	for _, done := range c.closers {
 		err = errors.Join(err, done())
 	}
-	return errors.Join(err, execute(context.Background(), c.dsn, `DROP SCHEMA `+c.name+` CASCADE`))
+	if c.damaged {
+		return errors.Join(err, execute(context.Background(), c.dsn, `DROP SCHEMA `+c.name+` CASCADE`))
+	}
+	return errors.Join(err, c.recycle())
+}
+
+// recycle makes the schema as new, under a new name: most of what the suite asks of the server would else be to make
+// schemas and to drop them. What a call that was cut short still does comes before the lock, or finds no such name.
+func (c *caseDatabase) recycle() error {
+	name := newCaseName()
+	err := execute(context.Background(), c.dsn, strings.ReplaceAll(`
+		LOCK TABLE S.events, S.snapshots, S.subscription_checkpoints, S.dead_letters, S.subject_keys;
+		SET LOCAL session_replication_role = replica; -- without the trigger
+		DELETE FROM S.events;
+		DELETE FROM S.snapshots;
+		DELETE FROM S.subscription_checkpoints;
+		DELETE FROM S.dead_letters;
+		DELETE FROM S.subject_keys;
+		SELECT setval('S.events_position_seq', 1, false);
+		ALTER SCHEMA `+c.name+` RENAME TO `+name, "S.", c.name+"."))
+	if err == nil {
+		c.spare <- name
+	}
+	return err
 }
 
 func (c *caseDatabase) disconnect(ctx context.Context) error {
@@ -109,6 +142,7 @@ func (c *caseDatabase) disconnect(ctx context.Context) error {
 }
 
 func (c *caseDatabase) damage(ctx context.Context, stream driver.StreamID, version int64) error {
+	c.damaged = true
 	db, err := sqlx.Open("postgres", c.dsn)
 	if err != nil {
 		return err

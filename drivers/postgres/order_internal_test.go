@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -23,9 +24,36 @@ const slowly = `
 		$$ SELECT public.slowly(0); SELECT nextval($1) $$`
 
 const (
-	heldMarks   = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted AND classid::bigint > 2147483647`
-	heldStreams = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 2 AND granted AND mode = 'ShareLock'`
+	ourLocks = `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND
+		database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND `
+	heldMarks   = ourLocks + `objsubid = 1 AND granted AND classid::bigint > 2147483647`
+	heldStreams = ourLocks + `objsubid = 2 AND granted AND mode = 'ShareLock'`
+	stopped     = ourLocks + `objid = 42 AND NOT granted`
 )
+
+// plans are ways in which the server runs a statement. It chooses by how many rows it believes there are, and what a plan
+// does not need, it does not do.
+var plans = map[string]string{
+	"the server's choice": "",
+	"tables, not indexes": "-c enable_indexscan=off -c enable_indexonlyscan=off -c enable_bitmapscan=off",
+	"no nested loops":     "-c enable_nestloop=off",
+	"nested loops only":   "-c enable_hashjoin=off -c enable_mergejoin=off -c enable_material=off",
+}
+
+// inEveryPlan runs a test by every plan, on a database of its own.
+func inEveryPlan(t *testing.T, test func(t *testing.T, dsn string)) {
+	for name, options := range plans {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			u, err := url.Parse(pgtest.DSN(t))
+			require.NoError(t, err)
+			q := u.Query()
+			q.Set("options", options)
+			u.RawQuery = q.Encode()
+			test(t, u.String())
+		})
+	}
+}
 
 // slowed is a store whose appends stop in front of a step, and another one on the same tables that is as usual.
 type slowed struct {
@@ -34,8 +62,7 @@ type slowed struct {
 	gate        *sqlx.Conn
 }
 
-func newSlowed(t *testing.T, step, slowStep string) *slowed {
-	dsn := pgtest.DSN(t)
+func newSlowed(t *testing.T, dsn, step, slowStep string) *slowed {
 	open := func() *Store {
 		s, err := Open(t.Context(), dsn, &Options{NotifyInterval: -1})
 		require.NoError(t, err)
@@ -83,7 +110,7 @@ func (s *slowed) stopped(commit func() error) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- commit() }()
 	require.Eventually(s, func() bool {
-		return s.count(`SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND objid = 42`) == 1
+		return s.count(stopped) == 1
 	}, time.Minute, time.Millisecond)
 	return done
 }
@@ -114,63 +141,76 @@ func some(stream string, expected driver.ExpectedVersion, n int) driver.Write {
 func TestTheOrderOfAnAppend(t *testing.T) {
 	for _, n := range []int{1, 3} {
 		t.Run(fmt.Sprintf("of %d events: the lock is held, and the version checked, before a position is taken", n), func(t *testing.T) {
-			s := newSlowed(t, "nextval(", "public.slow_nextval(")
-			_, err := s.slow.Commit(t.Context(), []driver.Write{some("late", 7, n)})
-			var conflict *driver.ConflictError
-			require.ErrorAs(t, err, &conflict, "a conflict never comes to the positions")
+			inEveryPlan(t, func(t *testing.T, dsn string) {
+				s := newSlowed(t, dsn, "nextval(", "public.slow_nextval(")
+				_, err := s.slow.Commit(t.Context(), []driver.Write{some("late", 7, n)})
+				var conflict *driver.ConflictError
+				require.ErrorAs(t, err, &conflict, "a conflict never comes to the positions")
 
-			late := s.append(some("late", driver.Any, n))
-			require.Equal(t, 1, s.count(heldMarks))
-			_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
-			require.NoError(t, err)
-			require.Empty(t, s.log(), "the early ones are behind the late one's bound")
-			s.goOn(late)
-			require.Len(t, s.log(), 2+n)
+				late := s.append(some("late", driver.Any, n))
+				require.Equal(t, 1, s.count(heldMarks))
+				require.Equal(t, 1, s.count(heldStreams))
+				_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
+				require.NoError(t, err)
+				require.Empty(t, s.log(), "the early ones are behind the late one's bound")
+				s.goOn(late)
+				require.Len(t, s.log(), 2+n)
+			})
 		})
 		t.Run(fmt.Sprintf("of %d events: the locks are held before a version is read", n), func(t *testing.T) {
-			s := newSlowed(t, "SELECT e.version FROM", "SELECT public.slowly(e.version) FROM")
-			_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
-			require.NoError(t, err)
-			done := s.append(some("a", 1, n))
-			require.Equal(t, 1, s.count(heldMarks))
-			require.Equal(t, 1, s.count(heldStreams))
-			require.Equal(t, 1, s.count(`SELECT last_value FROM tidemark.events_position_seq`), "no position is taken")
-			s.goOn(done)
-			require.Len(t, s.log(), 1+n)
+			inEveryPlan(t, func(t *testing.T, dsn string) {
+				s := newSlowed(t, dsn, "SELECT e.version FROM", "SELECT public.slowly(e.version) FROM")
+				_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
+				require.NoError(t, err)
+				done := s.append(some("a", 1, n))
+				require.Equal(t, 1, s.count(heldMarks))
+				require.Equal(t, 1, s.count(heldStreams))
+				require.Equal(t, 1, s.count(`SELECT last_value FROM tidemark.events_position_seq`), "no position is taken")
+				s.goOn(done)
+				require.Len(t, s.log(), 1+n)
+			})
 		})
 	}
 }
 
 func TestTheOrderOfASmallBatch(t *testing.T) {
-	for _, step := range []struct{ at, slow string }{
-		{"nextval(", "public.slow_nextval("},
-		{"SELECT e.version FROM", "SELECT public.slowly(e.version) FROM"},
+	for _, step := range []struct {
+		at, slow string
+		first    string // the type of the stream that is there before
+		version  int64  // the version of the batch's stream of that name, afterwards
+	}{
+		{"nextval(", "public.slow_nextval(", "another", 1},
+		{"SELECT e.version FROM", "SELECT public.slowly(e.version) FROM", "order", 2},
 	} {
 		t.Run("the locks are held before "+step.at, func(t *testing.T) {
-			s := newSlowed(t, step.at, step.slow)
-			_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
-			require.NoError(t, err)
-			var outcomes []driver.Outcome
-			late := s.stopped(func() (err error) {
-				outcomes, err = s.slow.CommitBatch(t.Context(), [][]driver.Write{{some("a", 1, 1)}, {some("b", driver.NoStream, 1)}})
-				return err
+			inEveryPlan(t, func(t *testing.T, dsn string) {
+				s := newSlowed(t, dsn, step.at, step.slow)
+				first := some("a", driver.Any, 1)
+				first.Stream.Type = step.first
+				_, err := s.usual.Commit(t.Context(), []driver.Write{first})
+				require.NoError(t, err)
+				var outcomes []driver.Outcome
+				late := s.stopped(func() (err error) {
+					outcomes, err = s.slow.CommitBatch(t.Context(), [][]driver.Write{{some("a", driver.Any, 1)}, {some("b", driver.NoStream, 1)}})
+					return err
+				})
+				require.Equal(t, 1, s.count(heldMarks))
+				require.Equal(t, 2, s.count(heldStreams))
+				_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
+				require.NoError(t, err)
+				require.Len(t, s.log(), 1, "the early ones are behind the late ones' bound")
+				s.goOn(late)
+				require.Len(t, s.log(), 5)
+				require.Equal(t, step.version, outcomes[0].Receipts[0].Version)
+				require.Equal(t, int64(1), outcomes[1].Receipts[0].Version)
 			})
-			require.Equal(t, 1, s.count(heldMarks))
-			require.Equal(t, 2, s.count(heldStreams))
-			_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
-			require.NoError(t, err)
-			require.Len(t, s.log(), 1, "the early ones are behind the late ones' bound")
-			s.goOn(late)
-			require.Len(t, s.log(), 5)
-			require.Equal(t, int64(2), outcomes[0].Receipts[0].Version)
-			require.Equal(t, int64(1), outcomes[1].Receipts[0].Version)
 		})
 	}
 }
 
 // A first try that is committed while its retry is being refused is what the retry is told of.
 func TestARetryWhoseFirstTryIsCommittedWhileItIsRefused(t *testing.T) {
-	s := newSlowed(t, "nextval(", "public.slow_nextval(")
+	s := newSlowed(t, pgtest.DSN(t), "nextval(", "public.slow_nextval(")
 	s.slow.sql.versions.text = strings.Replace(s.slow.sql.versions.text, "SELECT e.version", "SELECT public.slowly(e.version)", 1)
 	_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
 	require.NoError(t, err)
