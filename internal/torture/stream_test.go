@@ -14,7 +14,7 @@ import (
 const readerBytes = 48 << 20
 
 func TestALongStreamIsReadInBoundedMemory(t *testing.T) {
-	n := torture.Size(50_000, 1_000_000)
+	n := torture.Size(10_000, 1_000_000)
 	each(t, 0, func(t *testing.T, s *eventstore.Store) {
 		fill(t, s, folder("long"), n, 100)
 		for name, opts := range map[string]*eventstore.StreamOptions{"forward": nil, "backward": {Backward: true}} {
