@@ -1,14 +1,17 @@
 package postgres
 
 import (
+	"database/sql"
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -205,6 +208,28 @@ func TestTheOrderOfASmallBatch(t *testing.T) {
 				require.Equal(t, int64(1), outcomes[1].Receipts[0].Version)
 			})
 		})
+	}
+}
+
+// Calls that prepare their statement at the same time don't wait for each other's connections: one of them may hold the lock
+// that the others wait for there.
+func TestCallsThatPrepareAStatementAtOnceWaitForNobody(t *testing.T) {
+	const callers = 8
+	s := newSlowed(t, pgtest.DSN(t), "nextval(", "public.slow_nextval(")
+	for range 20 {
+		st := &statement{text: `SELECT public.slowly(1)`}
+		s.usual.sql.all = append(s.usual.sql.all, st)
+		var calls sync.WaitGroup
+		for range callers {
+			calls.Go(func() {
+				err := conn{store: s.usual}.each(t.Context(), st, func(*sql.Rows) error { return nil })
+				assert.NoError(t, err)
+			})
+		}
+		require.Eventually(t, func() bool { return s.count(stopped) == callers }, time.Minute, time.Millisecond)
+		s.exec(`SELECT pg_advisory_unlock(42)`)
+		calls.Wait()
+		s.exec(`SELECT pg_advisory_lock(42)`)
 	}
 }
 

@@ -1,6 +1,7 @@
 package postgres_test
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -25,15 +26,28 @@ type proxy struct {
 }
 
 type serverConn struct {
-	net.Conn
+	*buffered
 	greeting []byte // the parameters that it told
 	key      []byte // for a request to cancel
 }
 
+// buffered is a connection that is read and written many messages at a time.
+type buffered struct {
+	net.Conn
+	*bufio.ReadWriter
+}
+
+func newBuffered(c net.Conn) *buffered {
+	return &buffered{c, bufio.NewReadWriter(bufio.NewReaderSize(c, 16<<10), bufio.NewWriterSize(c, 16<<10))}
+}
+
+func (b *buffered) Read(p []byte) (int, error)  { return b.ReadWriter.Read(p) }
+func (b *buffered) Write(p []byte) (int, error) { return b.ReadWriter.Write(p) }
+
 // proxied is a client.
 type proxied struct {
 	proxy  *proxy
-	client net.Conn
+	client *buffered
 	id     uint32
 
 	mu     sync.Mutex
@@ -66,7 +80,7 @@ func startProxy(t *testing.T, dsn string) string {
 			}
 			go func() {
 				defer c.Close()
-				_ = (&proxied{proxy: p, client: c, id: id}).serve()
+				_ = (&proxied{proxy: p, client: newBuffered(c), id: id}).serve()
 			}()
 		}
 	}()
@@ -101,10 +115,10 @@ func (c *proxied) greet() error {
 	c.proxy.servers <- s
 	key := binary.BigEndian.AppendUint32(nil, c.id)
 	key = binary.BigEndian.AppendUint32(key, 0)
-	_, err := c.client.Write(bytes.Join([][]byte{
+	_, _ = c.client.Write(bytes.Join([][]byte{ // Flush returns the error
 		message('R', make([]byte, 4)), greeting, message('K', key), message('Z', []byte{'I'}),
 	}, nil))
-	return err
+	return c.client.Flush()
 }
 
 // relay passes messages on until the client ends.
@@ -121,6 +135,9 @@ func (c *proxied) relay() error {
 			return err
 		}
 		if kind == 'S' || kind == 'Q' {
+			if err := c.server.Flush(); err != nil {
+				return err
+			}
 			if err := c.answer(); err != nil {
 				return err
 			}
@@ -141,8 +158,11 @@ func (c *proxied) answer() error {
 			c.hold(nil)
 			c.proxy.servers <- s
 		}
-		if _, err := c.client.Write(message(kind, body)); err != nil || kind == 'Z' {
+		if _, err := c.client.Write(message(kind, body)); err != nil {
 			return err
+		}
+		if kind == 'Z' {
+			return c.client.Flush()
 		}
 	}
 }
@@ -203,13 +223,13 @@ func dialServer(dsn string) (*serverConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &serverConn{Conn: conn}
+	s := &serverConn{buffered: newBuffered(conn)}
 	hello := fmt.Sprintf("\x00\x03\x00\x00user\x00%s\x00database\x00%s\x00client_encoding\x00UTF8\x00datestyle\x00ISO, MDY\x00\x00", u.User.Username(), u.Path[1:])
 	if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(hello)+4)), hello...)); err != nil {
 		return nil, err
 	}
 	for {
-		kind, body, err := readTyped(conn)
+		kind, body, err := readTyped(s)
 		switch {
 		case err != nil:
 			return nil, err

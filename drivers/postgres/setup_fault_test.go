@@ -78,13 +78,3 @@ func happens(t *testing.T, it <-chan struct{}, what string) {
 		require.Fail(t, "it has not happened", what)
 	}
 }
-
-// hasHappened tells without waiting.
-func hasHappened(it <-chan struct{}) bool {
-	select {
-	case <-it:
-		return true
-	default:
-		return false
-	}
-}

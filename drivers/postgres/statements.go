@@ -116,8 +116,9 @@ func (s *statements) close() {
 // fourfold, until it is large enough for any plan to use the indexes. The earlier ones stay open until the end, because
 // somebody may be about to use them; there are a handful.
 type statement struct {
-	text   string
-	latest atomic.Pointer[prepared]
+	text     string
+	latest   atomic.Pointer[prepared]
+	renewing atomic.Bool
 }
 
 type prepared struct {
@@ -137,18 +138,27 @@ func (p *prepared) outgrown(size int64) bool {
 }
 
 func (st *statement) prepare(ctx context.Context, s *Store) (*sqlx.Stmt, error) {
-	size, latest := s.size.Load(), st.latest.Load()
-	if latest != nil && !latest.outgrown(size) {
-		return latest.stmt, nil
+	size := s.size.Load()
+	if latest := st.latest.Load(); latest != nil {
+		if !latest.outgrown(size) || !st.renewing.CompareAndSwap(false, true) {
+			return latest.stmt, nil
+		}
+		defer st.renewing.Store(false)
 	}
 	stmt, err := s.db.PreparexContext(ctx, st.text)
 	if err != nil {
 		return nil, err
 	}
-	if !st.latest.CompareAndSwap(latest, &prepared{stmt, size, latest}) {
-		_ = stmt.Close() // somebody else was faster
+	st.add(&prepared{stmt: stmt, size: size})
+	return stmt, nil
+}
+
+// add keeps a statement even if others have prepared the same at the same time. To close one of them, database/sql waits for
+// the connection that it was prepared on, which may be busy by now with what waits for the caller's transaction.
+func (st *statement) add(p *prepared) {
+	for p.older = st.latest.Load(); !st.latest.CompareAndSwap(p.older, p); {
+		p.older = st.latest.Load()
 	}
-	return st.latest.Load().stmt, nil
 }
 
 // conn is what the statements of a call run on: the pool, or a transaction.

@@ -12,13 +12,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 const (
-	writerEnv    = "TIDEMARK_SQLITE_WRITER"
-	writers      = 8
-	appendsOfOne = 500
+	writerEnv = "TIDEMARK_SQLITE_WRITER"
+	writers   = 8
 )
+
+var appendsOfOne = torture.Size(100, 500)
 
 // Two processes append to one file, eight goroutines each, while both read: no error, and nothing is lost.
 func TestTwoProcesses(t *testing.T) {

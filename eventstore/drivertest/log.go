@@ -77,7 +77,7 @@ func everyFilter(p *probe) {
 	many := append(slices.Repeat([]string{"nothing of this name"}, 200), "sent", "shipped", "paid")
 	for _, types := range [][]string{nil, {"placed"}, {"paid", "sent"}, {"shipped"}, {"missing"}, many} {
 		for _, streamTypes := range [][]string{nil, {"order"}, {"cart", "missing"}, {"missing"}} {
-			for limit := 1; limit <= len(all); limit += 2 {
+			for _, limit := range []int{1, 3, len(all)} {
 				for _, after := range starts {
 					q := driver.AllQuery{After: after, Types: types, StreamTypes: streamTypes, Limit: limit, MaxBytes: manyBytes}
 					p.filtered(all, head, q)

@@ -23,8 +23,12 @@ import (
 // Env is the environment variable with the URL of a server whose role may create databases.
 const Env = "TIDEMARK_TEST_POSTGRES"
 
+// Shared are the settings of a cluster that many tests share, none of which kills it: nobody will replay its log, so it
+// writes as little of it as may be, which makes databases and tables cheaper.
+var Shared = map[string]string{"wal_level": "minimal", "max_wal_senders": "0"}
+
 // shared is the process's cluster, made when first asked for. It needs no end: it goes when the process does.
-var shared = sync.OnceValues(func() (*Cluster, error) { return NewCluster(context.Background(), nil) })
+var shared = sync.OnceValues(func() (*Cluster, error) { return NewCluster(context.Background(), Shared) })
 
 // DSN returns the URL of a new, empty database, which is dropped when the test has ended, whoever is still connected to
 // it. The test is skipped, loudly, if there is no Postgres to be had, and fails if there is one that does not work.

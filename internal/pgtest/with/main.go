@@ -41,7 +41,7 @@ func run(ctx context.Context, command []string) error {
 	if dsn := os.Getenv(pgtest.Env); dsn != "" {
 		return withGiven(ctx, dsn, command)
 	}
-	return withCluster(ctx, nil, func(dsn string) error { return execute(ctx, dsn, command) })
+	return withCluster(ctx, pgtest.Shared, func(dsn string) error { return execute(ctx, dsn, command) })
 }
 
 // withGiven looks at the server first: one message is better than one from each test.
