@@ -33,8 +33,15 @@ type short struct {
 // grade has nothing but methods for text.
 type grade struct{ letter byte }
 
-func (g grade) MarshalText() ([]byte, error)     { return []byte{g.letter}, nil }
-func (g *grade) UnmarshalText(text []byte) error { g.letter = text[0]; return nil }
+func (g grade) MarshalText() ([]byte, error) { return []byte{g.letter}, nil }
+
+func (g *grade) UnmarshalText(text []byte) error {
+	if len(text) != 1 {
+		return fmt.Errorf("a grade is one letter, not %q", text)
+	}
+	g.letter = text[0]
+	return nil
+}
 
 // tree nests.
 type tree struct{ Inner *tree }
