@@ -17,6 +17,9 @@ each = set -e; for m in $(1); do echo "$$m: $(2)"; (cd $$m && $(2)); done
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# A program under the race detector waits when it ends, in case that somebody else has found a race: a second, for each package.
+export GORACE ?= atexit_sleep_ms=100
+
 # Many tests wait, for a timeout or for the disk: more of them at a time, and more packages, than there are cores.
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres

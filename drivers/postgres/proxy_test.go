@@ -10,17 +10,24 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/eventstore/drivertest"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
-func TestConformanceBehindAProxyWithPQ(t *testing.T) {
+// TestBehindAProxyWithPQ has the whole suite in a torture only: what it adds to the suites of lib/pq and of the proxy is
+// that the two go together, and the model test goes through all calls.
+func TestBehindAProxyWithPQ(t *testing.T) {
 	direct := pgtest.DSN(t)
-	drivertest.Run(t, behind(startProxy(t, direct), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
+	open := behind(startProxy(t, direct), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
 		s, err := postgres.Open(ctx, dsn, &postgres.Options{Schema: schema, Unprepared: true, ListenDSN: direct})
 		return s, nothing, err
-	}))
+	})
+	t.Run("model", func(t *testing.T) { drivertest.RunModel(t, openReference, open) })
+	if torture.Long() {
+		t.Run("suite", func(t *testing.T) { drivertest.Run(t, open) })
+	}
 }
 
-// It is also shown on a server that scans whole tables, as it does anyway while they are small and it knows.
+// The server scans whole tables, as it does anyway while they are small and it knows.
 func TestConformanceBehindAProxyWithPGX(t *testing.T) {
 	direct := pgtest.DSN(t)
 	for _, way := range []string{"indexscan", "indexonlyscan", "bitmapscan"} {

@@ -31,7 +31,7 @@ func chaos(t *testing.T, database string) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	strikes := torture.Rounds(t, 5)
+	strikes := torture.Rounds(t, 4)
 	s := newScene(t, database, strikes)
 	appended := make(chan struct{})
 	go func() {

@@ -34,8 +34,11 @@ func Rounds(tb testing.TB, n int) int {
 
 // Size returns how large a test is to be: large where Env is set.
 func Size(small, large int) int {
-	if os.Getenv(Env) == "" {
-		return small
+	if Long() {
+		return large
 	}
-	return large
+	return small
 }
+
+// Long reports whether Env is set.
+func Long() bool { return os.Getenv(Env) != "" }
