@@ -23,7 +23,7 @@ export GORACE ?= atexit_sleep_ms=100
 # Many tests wait, for a timeout or for the disk: more of them at a time, and more packages, than there are cores.
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
-	@$(WITH_POSTGRES) sh -c '$(call each,$(TESTED),$(GO) test -race -timeout 30m -p 3 -parallel 6 $(subst ','\'',$(TESTFLAGS)) ./...)'
+	@$(WITH_POSTGRES) sh -c '$(call each,$(TESTED),$(GO) test -race -timeout 60m -p 3 -parallel 6 $(subst ','\'',$(TESTFLAGS)) ./...)'
 
 # How long each of them fuzzes.
 FUZZTIME ?= 60s
