@@ -21,9 +21,9 @@ help: ## list the targets
 export GORACE ?= atexit_sleep_ms=100
 
 # Many tests wait, for a timeout or for the disk: more of them at a time, and more packages, than there are cores. The packages
-# that take longest come first, so that none of them is left over at the end.
+# that take longest come first, those that wait beside those that compute, so that none of them is left over at the end.
 RACE_TEST := $(GO) test -race -timeout 60m -p 3 -parallel 6 $(subst ','\'',$(TESTFLAGS))
-LONGEST := ./drivers/postgres ./projection ./internal/torture ./eventstore/drivertest
+LONGEST := ./drivers/postgres ./internal/chaos ./internal/crash ./projection ./internal/torture ./drivers/sqlite
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
 	@$(WITH_POSTGRES) sh -c '$(RACE_TEST) $(LONGEST) ./... && $(call each,$(filter-out .,$(TESTED)),$(RACE_TEST) ./...)'
