@@ -2,6 +2,7 @@ package projection_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -9,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -56,9 +58,10 @@ type world struct {
 	store    *eventstore.Store
 	balances balances
 	log      *syncBuffer
-	atomic   bool // read model and checkpoint commit together
-	single   bool // the database has one writer
-	shared   bool // reading and writing share a connection
+	atomic   bool          // read model and checkpoint commit together
+	single   bool          // the database has one writer
+	shared   bool          // reading and writing share a connection
+	poll     time.Duration // of its stores; 0 for the default
 }
 
 // onEvery runs a test on each driver, in a bubble whose time is the test's own, and which fails if a goroutine is left.
@@ -112,13 +115,13 @@ func newSQLiteWorld(t *testing.T, path string) *world {
 }
 
 // newPostgresWorld leaves out that the driver hears of commits: for a connection that waits for news the bubble would
-// have to wait, and its time would stand still.
+// have to wait, and its time would stand still. Its stores look by themselves, as seldom as if they heard.
 func newPostgresWorld(t *testing.T, dsn string) *world {
 	t.Helper()
 	d, err := postgres.Open(t.Context(), dsn, nil)
 	require.NoError(t, err)
 	d.DB().MustExec(`CREATE TABLE balance (account TEXT PRIMARY KEY, cents BIGINT NOT NULL)`)
-	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true,
+	return newWorld(t, &world{balances: tableBalances{d.DB()}, atomic: true, poll: time.Second,
 		wrap: func(f *faults) driver.Store { return faultyTransactor{faulty{d, f}, d} }})
 }
 
@@ -133,7 +136,12 @@ func newWorld(t *testing.T, w *world) *world {
 // open returns a store over the world's database, which is closed with the world.
 func (w *world) open(t *testing.T, reg *serializer.Registry, opts *eventstore.Options) *eventstore.Store {
 	t.Helper()
-	store, err := eventstore.New(w.wrap(w.faults), reg, opts)
+	var o eventstore.Options
+	if opts != nil {
+		o = *opts
+	}
+	o.PollInterval = cmp.Or(o.PollInterval, w.poll)
+	store, err := eventstore.New(w.wrap(w.faults), reg, &o)
 	require.NoError(t, err)
 	return store
 }

@@ -63,6 +63,7 @@ func newPGX(ctx context.Context, dsn string, opts *postgres.Options) (driver.Sto
 // database stay out of each other's way.
 func opener(dsn string, open openStore) drivertest.Opener {
 	spare := make(chan string, 100)
+	dumpable := sync.OnceValue(func() bool { return canDump(dsn) })
 	return func(ctx context.Context) (*drivertest.Database, error) {
 		c := &caseDatabase{open: open, spare: spare}
 		select {
@@ -72,14 +73,17 @@ func opener(dsn string, open openStore) drivertest.Opener {
 		}
 		c.dsn = with(dsn, "application_name", c.name)
 		s, err := c.reopen(ctx)
-		return &drivertest.Database{
+		database := &drivertest.Database{
 			Store:      s,
 			Reopen:     c.reopen,
-			Restore:    c.restore,
 			Damage:     c.damage,
 			Disconnect: c.disconnect,
 			Remove:     c.remove,
-		}, err
+		}
+		if dumpable() {
+			database.Restore = c.restore
+		}
+		return database, err
 	}
 }
 
@@ -176,12 +180,32 @@ func (c *caseDatabase) restore(ctx context.Context) (driver.Store, error) {
 	return c.openAt(ctx, u.String())
 }
 
+// canDump says whether there is a pg_dump on this machine that is not older than the server, which may be elsewhere.
+func canDump(dsn string) bool {
+	bin, err := pgtest.Find()
+	if err != nil {
+		return false
+	}
+	out, err := exec.Command(filepath.Join(bin, "pg_dump"), "--version").Output()
+	var client, server int
+	if _, scanned := fmt.Sscanf(string(out), "pg_dump (PostgreSQL) %d", &client); err != nil || scanned != nil {
+		return false
+	}
+	db, err := sqlx.Open("postgres", dsn)
+	if err != nil {
+		return false
+	}
+	defer db.Close()
+	err = db.Get(&server, `SELECT current_setting('server_version_num')::int / 10000`)
+	return err == nil && client >= server
+}
+
 func dumpAndRestore(ctx context.Context, from, to, schema string) error {
 	bin, err := pgtest.Find()
 	if err != nil {
 		return err
 	}
-	dump, err := exec.CommandContext(ctx, filepath.Join(bin, "pg_dump"), "--schema", schema, from).Output()
+	dump, err := exec.CommandContext(ctx, filepath.Join(bin, "pg_dump"), "--no-owner", "--schema", schema, from).Output()
 	if err != nil {
 		return fmt.Errorf("pg_dump: %w", err)
 	}

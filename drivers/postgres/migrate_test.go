@@ -110,9 +110,9 @@ func TestEventsAreAppendOnly(t *testing.T) {
 func asRole(t *testing.T, s *postgres.Store, dsn string) string {
 	t.Helper()
 	role := "service_" + strings.ReplaceAll(newID().String(), "-", "")
-	s.DB().MustExec(strings.ReplaceAll(grants(t), "orders_service", role))
+	s.DB().MustExec(strings.ReplaceAll(grants(t), "orders_service", role) + `; ALTER ROLE ` + role + ` PASSWORD '` + role + `'`)
 	t.Cleanup(func() { _, _ = connect(t, dsn).Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role) })
-	return as(t, dsn, role)
+	return as(t, dsn, role+":"+role)
 }
 
 func TestARoleWithTheDocumentedGrants(t *testing.T) {

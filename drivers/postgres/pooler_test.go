@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +12,9 @@ import (
 	"net/url"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/stretchr/testify/require"
 )
 
@@ -89,12 +92,14 @@ func startProxy(t *testing.T, dsn string) string {
 	return fmt.Sprintf("postgres://%s@%s%s?sslmode=disable", u.User, l.Addr(), u.Path)
 }
 
+// cancelRequest is the code of the message that asks the server to cancel what another connection is at.
+const cancelRequest = 80877102
+
 func (c *proxied) serve() error {
 	startup, err := readUntyped(c.client)
 	if err != nil {
 		return err
 	}
-	const cancelRequest = 80877102
 	if binary.BigEndian.Uint32(startup) == cancelRequest {
 		return c.proxy.cancel(binary.BigEndian.Uint32(startup[4:]))
 	}
@@ -203,46 +208,37 @@ func (p *proxy) cancel(id uint32) error {
 		return err
 	}
 	defer conn.Close()
-	if _, err := conn.Write(append([]byte{0, 0, 0, 16, 4, 210, 22, 46}, c.server.key...)); err != nil {
+	request := binary.BigEndian.AppendUint32(nil, uint32(8+len(c.server.key)))
+	request = binary.BigEndian.AppendUint32(request, cancelRequest)
+	if _, err := conn.Write(append(request, c.server.key...)); err != nil {
 		return err
 	}
 	_, err = io.Copy(io.Discard, conn)
 	return err
 }
 
+// dialServer has pgx log in, by whatever means the server asks for, and takes the connection over.
 func dialServer(dsn string) (*serverConn, error) {
-	u, err := url.Parse(dsn)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	config, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		return nil, err
 	}
-	network, address := "tcp", u.Host
-	if folder := u.Query().Get("host"); folder != "" {
-		network, address = "unix", folder+"/.s.PGSQL."+u.Query().Get("port")
-	}
-	conn, err := net.Dial(network, address)
+	config.RuntimeParams = map[string]string{"client_encoding": "UTF8", "datestyle": "ISO, MDY"}
+	c, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
 	}
-	s := &serverConn{buffered: newBuffered(conn)}
-	hello := fmt.Sprintf("\x00\x03\x00\x00user\x00%s\x00database\x00%s\x00client_encoding\x00UTF8\x00datestyle\x00ISO, MDY\x00\x00", u.User.Username(), u.Path[1:])
-	if _, err := conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(hello)+4)), hello...)); err != nil {
+	taken, err := c.Hijack()
+	if err != nil {
 		return nil, err
 	}
-	for {
-		kind, body, err := readTyped(s)
-		switch {
-		case err != nil:
-			return nil, err
-		case kind == 'E':
-			return nil, fmt.Errorf("the server refused the proxy: %q", body)
-		case kind == 'S':
-			s.greeting = append(s.greeting, message(kind, body)...)
-		case kind == 'K':
-			s.key = body
-		case kind == 'Z':
-			return s, nil
-		}
+	s := &serverConn{buffered: newBuffered(taken.Conn), key: append(binary.BigEndian.AppendUint32(nil, taken.PID), taken.SecretKey...)}
+	for name, value := range taken.ParameterStatuses {
+		s.greeting = append(s.greeting, message('S', []byte(name+"\x00"+value+"\x00"))...)
 	}
+	return s, nil
 }
 
 func message(kind byte, body []byte) []byte {

@@ -30,9 +30,9 @@ func TestBehindAProxyWithPQ(t *testing.T) {
 // The server scans whole tables, as it does anyway while they are small and it knows.
 func TestConformanceBehindAProxyWithPGX(t *testing.T) {
 	direct := pgtest.DSN(t)
-	for _, way := range []string{"indexscan", "indexonlyscan", "bitmapscan"} {
+	for _, means := range []string{"enable_indexscan", "enable_indexonlyscan", "enable_bitmapscan", "jit"} {
 		require.NoError(t, execute(t.Context(), direct, `DO $$ BEGIN
-			EXECUTE format('ALTER DATABASE %I SET enable_`+way+` = off', current_database()); END $$`))
+			EXECUTE format('ALTER DATABASE %I SET `+means+` = off', current_database()); END $$`))
 	}
 	drivertest.Run(t, behind(startProxy(t, direct), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
 		return newPGX(ctx, with(dsn, "default_query_exec_mode", "exec"), &postgres.Options{Schema: schema, Unprepared: true, ListenDSN: direct})

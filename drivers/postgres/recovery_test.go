@@ -49,6 +49,9 @@ func TestACrashAfterARollback(t *testing.T) {
 
 func TestDumpAndRestoreIntoANewCluster(t *testing.T) {
 	sc := newScript(t)
+	if !canDump(dsnOf(t, sc.s)) {
+		t.Skip("there is no pg_dump on this machine, or it is older than the server")
+	}
 	sc.appends("a", 3)
 	tx := begin(t, sc.s)
 	sc.in(tx, "b")

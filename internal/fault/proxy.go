@@ -2,12 +2,13 @@ package fault
 
 import (
 	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 )
 
 // Proxy passes messages on between clients and one server, and does harm when it is told to. It is safe for concurrent
@@ -36,7 +37,7 @@ type address struct{ network, name string }
 // Start starts a proxy in front of the server that dsn names, a URL as pgtest hands them out. It ends with the test.
 func Start(tb testing.TB, dsn string) *Proxy {
 	tb.Helper()
-	server, err := url.Parse(dsn)
+	server, err := pgconn.ParseConfig(dsn)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -44,18 +45,13 @@ func Start(tb testing.TB, dsn string) *Proxy {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &Proxy{listener: l, server: addressOf(server), links: make(map[*link]bool), done: make(chan struct{})}
-	p.dsn = fmt.Sprintf("postgres://%s@%s%s?sslmode=disable", server.User, l.Addr(), server.Path)
+	p := &Proxy{listener: l, links: make(map[*link]bool), done: make(chan struct{})}
+	p.server.network, p.server.name = pgconn.NetworkAddress(server.Host, server.Port)
+	front := url.URL{Scheme: "postgres", User: url.UserPassword(server.User, server.Password), Host: l.Addr().String(), Path: server.Database, RawQuery: "sslmode=disable"}
+	p.dsn = front.String()
 	p.serving.Go(p.serve)
 	tb.Cleanup(p.close)
 	return p
-}
-
-func addressOf(dsn *url.URL) address {
-	if folder := dsn.Query().Get("host"); folder != "" {
-		return address{"unix", folder + "/.s.PGSQL." + dsn.Query().Get("port")}
-	}
-	return address{"tcp", dsn.Host}
 }
 
 // DSN returns the URL under which clients reach the server through the proxy.

@@ -12,7 +12,7 @@ import (
 
 // ErrNoPostgres says that there are no Postgres binaries on this machine, and what to do.
 var ErrNoPostgres = errors.New("no Postgres found: set " + Env + " to the URL of one " +
-	"(postgres://user:password@host:5432/postgres, a role that may create databases), " +
+	"(postgres://user:password@host:5432/postgres, a superuser), " +
 	"or install its server (Debian, Ubuntu: apt-get install postgresql; macOS: brew install postgresql)")
 
 // installations are where Debian, Red Hat and Homebrew put the binaries.

@@ -20,14 +20,15 @@ func (c *Cluster) initialize() error {
 // throwAway are the settings of a cluster whose content nobody needs after a power failure.
 func (c *Cluster) throwAway() map[string]string {
 	return map[string]string{
-		"dynamic_shared_memory_type": "mmap", // in the directory, so that it goes with it
-		"fsync":                      "off",
-		"full_page_writes":           "off",
-		"listen_addresses":           "",
-		"max_connections":            "300",
-		"max_wal_size":               "128MB",         // memory may have to hold it
-		"timezone":                   "<+0545>-05:45", // not UTC: who forgets to ask for UTC shall notice
-		"unix_socket_directories":    c.dir,
+		"dynamic_shared_memory_type":     "mmap", // in the directory, so that it goes with it
+		"fsync":                          "off",
+		"full_page_writes":               "off",
+		"listen_addresses":               "",
+		"max_connections":                "300",
+		"max_pred_locks_per_transaction": "10",            // the least: pg_locks walks through the whole table, and it is empty
+		"max_wal_size":                   "128MB",         // memory may have to hold it
+		"timezone":                       "<+0545>-05:45", // not UTC: who forgets to ask for UTC shall notice
+		"unix_socket_directories":        c.dir,
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 	"testing"
 )
 
-// Env is the environment variable with the URL of a server whose role may create databases.
+// Env is the environment variable with the URL of a server, as a superuser: the tests make databases and roles.
 const Env = "TIDEMARK_TEST_POSTGRES"
 
 // Shared are the settings of a cluster that many tests share, none of which kills it: nobody will replay its log, so it

@@ -1,5 +1,5 @@
-// Command with runs a command with a Postgres for its tests: with TIDEMARK_TEST_POSTGRES set to the address of a server
-// that may create databases. If it is set already, it stays; else a throw-away cluster runs as long as the command.
+// Command with runs a command with a Postgres for its tests: with TIDEMARK_TEST_POSTGRES set to the address of a
+// server, as a superuser. If it is set already, it stays; else a throw-away cluster runs as long as the command.
 // Where there are no binaries for one, it installs Debian's package if it may.
 //
 //	go run ./internal/pgtest/with go test ./...
