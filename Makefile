@@ -22,11 +22,17 @@ export GORACE ?= atexit_sleep_ms=100
 
 # Many tests wait, for a timeout or for the disk: more of them at a time, and more packages, than there are cores. The packages
 # that take longest come first, those that wait beside those that compute, so that none of them is left over at the end.
-RACE_TEST := $(GO) test -race -timeout 60m -p 3 -parallel 6 $(subst ','\'',$(TESTFLAGS))
+RACE_TEST := $(GO) test -race -timeout 60m -p 3 -parallel 6 $(TESTFLAGS)
 LONGEST := ./drivers/postgres ./internal/chaos ./internal/crash ./projection ./internal/torture ./drivers/sqlite
 .PHONY: test
 test: ## run every test, with the race detector; finds, starts or installs a Postgres
-	@$(WITH_POSTGRES) sh -c '$(RACE_TEST) $(LONGEST) ./... && $(call each,$(filter-out .,$(TESTED)),$(RACE_TEST) ./...)'
+	@$(WITH_POSTGRES) $(MAKE) --no-print-directory --jobs=2 test-root test-nested
+
+.PHONY: test-root test-nested
+test-root:
+	@$(RACE_TEST) $(LONGEST) ./...
+test-nested:
+	@$(call each,$(filter-out .,$(TESTED)),$(RACE_TEST) ./...)
 
 # How long each of them fuzzes.
 FUZZTIME ?= 60s

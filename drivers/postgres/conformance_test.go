@@ -21,13 +21,19 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/eventstore/drivertest"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
+	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
 func TestConformanceWithPQ(t *testing.T) {
 	drivertest.Run(t, opener(pgtest.DSN(t), openPQ))
 }
 
-func TestConformanceWithPGX(t *testing.T) {
+// TestPreparedWithPGX is for a torture only: what it adds to TestConformance is that pgx and prepared statements go
+// together, as they do in the model test and the histories.
+func TestPreparedWithPGX(t *testing.T) {
+	if !torture.Long() {
+		t.Skip(torture.Env + " is not set: TestConformanceBehindAProxyWithPGX and TestModelWithPGX have it in two halves")
+	}
 	drivertest.Run(t, opener(pgtest.DSN(t), openPGX))
 }
 

@@ -13,8 +13,8 @@ import (
 	"github.com/tidemark-go/tidemark/internal/torture"
 )
 
-// TestBehindAProxyWithPQ has the whole suite in a torture only: what it adds to the suites of lib/pq and of the proxy is
-// that the two go together, and the model test goes through all calls.
+// TestBehindAProxyWithPQ has the whole suite in a torture only: what it adds to TestConformance is that lib/pq and the proxy
+// go together, and the model test goes through all calls.
 func TestBehindAProxyWithPQ(t *testing.T) {
 	direct := pgtest.DSN(t)
 	open := behind(startProxy(t, direct), func(ctx context.Context, dsn, schema string) (driver.Store, func() error, error) {
