@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -116,6 +117,9 @@ func (f file) wrap(ctx context.Context, doing string, err error) error {
 // explained sees to it that an error that the end of ctx has caused is the context's, and adds what an error of SQLite
 // means.
 func explained(ctx context.Context, err error) error {
+	if rowsClosed(err) {
+		err = fmt.Errorf("%w: %w", sql.ErrTxDone, err)
+	}
 	if cause := ctx.Err(); cause != nil && !errors.Is(err, cause) && interrupted(err) {
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
@@ -125,6 +129,12 @@ func explained(ctx context.Context, err error) error {
 // interrupted reports whether err is what database/sql or SQLite say when a context has ended.
 func interrupted(err error) bool {
 	return hasCode(err, sqlite3.ErrInterrupt) || errors.Is(err, sql.ErrTxDone) || errors.Is(err, sql.ErrConnDone)
+}
+
+// rowsClosed reports whether rows were closed that somebody was reading: by the end of the transaction's context, if the
+// query has another, as ours have. database/sql tells nobody but by these words.
+func rowsClosed(err error) bool {
+	return err != nil && strings.HasSuffix(err.Error(), "sql: Rows are closed")
 }
 
 func hasCode(err error, code sqlite3.ErrNo) bool {

@@ -60,6 +60,24 @@ func TestExplained(t *testing.T) {
 			require.ErrorIs(t, explained(ended, err), err)
 		})
 	}
+	t.Run("gives the context's end as the reason for rows that it closed while they were read", func(t *testing.T) {
+		s, err := Open(t.Context(), ":memory:", nil)
+		require.NoError(t, err)
+		defer s.Close()
+		ctx, cancel := context.WithCancel(t.Context())
+		tx, err := s.DB().BeginTxx(ctx, nil)
+		require.NoError(t, err)
+		rows, err := tx.QueryContext(context.WithoutCancel(ctx), `SELECT 1`)
+		require.NoError(t, err)
+		defer rows.Close()
+		require.True(t, rows.Next())
+		cancel()
+		for n := 0; err == nil; {
+			err = rows.Scan(&n)
+		}
+		require.ErrorIs(t, explained(ctx, err), context.Canceled)
+		require.ErrorIs(t, explained(t.Context(), err), sql.ErrTxDone)
+	})
 	t.Run("does not blame the context for other errors", func(t *testing.T) {
 		require.NotErrorIs(t, explained(ended, sqlite3.Error{Code: sqlite3.ErrCorrupt}), context.Canceled)
 	})
