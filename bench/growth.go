@@ -18,14 +18,14 @@ func growths() []contest {
 		list = append(list, contest{
 			name:  dbms + "/growth-append",
 			title: title(dbms) + ": append 1 event to a store that has grown, 8 writers",
-			unit:  "events/s",
+			unit:  "calls/s",
 			enter: func(ctx context.Context, b *bench) ([]entrant, error) {
 				return b.enterGrowth(ctx, dbms, func(t *tidemark, size int) entrant { return growthAppend(t, size, b.scale.turn) })
 			},
 		}, contest{
 			name:  dbms + "/growth-tail",
 			title: fmt.Sprintf("%s: read the newest %d events of a store that has grown", title(dbms), tailRead),
-			unit:  "reads/s",
+			unit:  "calls/s",
 			enter: func(ctx context.Context, b *bench) ([]entrant, error) {
 				return b.enterGrowth(ctx, dbms, func(t *tidemark, size int) entrant { return growthTail(t, size, b.scale.turn) })
 			},

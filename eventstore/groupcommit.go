@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -14,7 +15,8 @@ import (
 // groupCommit lets concurrent appends share commits. A commit that finds the database idle goes at once, by itself, in
 // its caller's goroutine. Once as many are in flight as the database likes side by side, later ones queue up, and when
 // a flight lands those that wait ride the next one together. So an idle store adds no latency, a busy one pays one
-// round trip and one sync to disk for many appends, and nothing here needs a timer.
+// round trip and one sync to disk for many appends, and nothing here needs a timer. How many the database likes side by
+// side depends on how long a commit takes, as pace finds it.
 type groupCommit struct {
 	drv     driver.Store
 	batcher driver.BatchCommitter // nil if the driver has none: then every commit goes by itself
@@ -24,6 +26,8 @@ type groupCommit struct {
 	mu     sync.Mutex
 	direct int // commits in flight by themselves
 	lanes  int // batches in flight
+	riding int // commits in these batches
+	pace   pace
 	queue  []*queued
 	bytes  int           // of payload in queue
 	room   chan struct{} // closed when the queue gets shorter
@@ -61,8 +65,7 @@ func (g *groupCommit) commit(ctx context.Context, writes []driver.Write) ([]driv
 		return nil, err
 	}
 	if direct {
-		defer g.landDirect()
-		return g.drv.Commit(ctx, writes)
+		return g.commitDirect(ctx, q)
 	}
 	select {
 	case <-q.landed:
@@ -75,6 +78,19 @@ func (g *groupCommit) commit(ctx context.Context, writes []driver.Write) ([]driv
 		}
 	}
 	return nil, fmt.Errorf("outcome unknown, it was under way: %w", ctx.Err())
+}
+
+func (g *groupCommit) commitDirect(ctx context.Context, q *queued) ([]driver.Receipt, error) {
+	began := time.Now()
+	defer func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.direct--
+		g.pace.note([]*queued{q}, time.Since(began), &g.limits)
+		g.launch()
+	}()
+	q.outcome.Receipts, q.outcome.Err = g.drv.Commit(ctx, q.writes)
+	return q.outcome.Receipts, q.outcome.Err
 }
 
 func newQueued(ctx context.Context, writes []driver.Write) *queued {
@@ -109,7 +125,24 @@ func (g *groupCommit) enter(ctx context.Context, q *queued) (direct bool, err er
 
 // free reports whether a commit may go directly. It never overtakes those that wait. g.mu is held.
 func (g *groupCommit) free() bool {
-	return g.batcher == nil || len(g.queue) == 0 && g.lanes == 0 && g.direct < g.limits.Direct
+	switch {
+	case g.batcher == nil:
+		return true
+	case len(g.queue) > 0:
+		return false
+	case g.pace.slow:
+		return g.direct+g.riding < g.limits.DirectIfSlow
+	default:
+		return g.lanes == 0 && g.direct < g.limits.Direct
+	}
+}
+
+// besides is how many flights there may be at a time. g.mu is held.
+func (g *groupCommit) besides() int {
+	if g.pace.slow {
+		return max(g.limits.DirectIfSlow, g.limits.Lanes)
+	}
+	return max(g.limits.Direct, g.limits.Lanes)
 }
 
 // waitForRoom lets go of g.mu while it waits.
@@ -123,13 +156,6 @@ func (g *groupCommit) waitForRoom(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("nothing written, the queue of appends was full: %w", ctx.Err())
 	}
-}
-
-func (g *groupCommit) landDirect() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.direct--
-	g.launch()
 }
 
 // withdraw takes a commit out of the queue; it reports false if it is not there any more.
@@ -148,7 +174,7 @@ func (g *groupCommit) withdraw(q *queued) bool {
 
 // launch sends batches off while there is a free lane and somebody waits. g.mu is held.
 func (g *groupCommit) launch() {
-	for len(g.queue) > 0 && g.lanes < g.limits.Lanes && g.lanes+g.direct < max(g.limits.Direct, g.limits.Lanes) {
+	for len(g.queue) > 0 && g.lanes < g.limits.Lanes && g.lanes+g.direct < g.besides() {
 		g.lanes++
 		batch := g.take()
 		g.flights.Go(func() { g.fly(batch) })
@@ -168,6 +194,7 @@ func (g *groupCommit) take() []*queued {
 	batch := append([]*queued(nil), g.queue[:n]...)
 	clear(g.queue[:n])
 	g.queue = g.queue[n:]
+	g.riding += n
 	g.shrunk(bytes)
 	return batch
 }
@@ -184,9 +211,13 @@ func (g *groupCommit) shrunk(bytes int) {
 // ones, which would otherwise miss the batch.
 func (g *groupCommit) fly(batch []*queued) {
 	for len(batch) > 0 {
+		began := time.Now()
 		g.commitBatch(batch)
+		took := time.Since(began)
 		runtime.Gosched()
 		g.mu.Lock()
+		g.riding -= len(batch)
+		g.pace.note(batch, took, &g.limits)
 		if batch = g.take(); len(batch) == 0 {
 			g.lanes--
 		}

@@ -23,12 +23,17 @@ type Outcome struct {
 	Err      error
 }
 
-// Batching tells the portable layer when to batch. All numbers are 1 or more.
+// Batching tells the portable layer when to batch. All numbers are 1 or more, but those of a slow disk may be left out.
 type Batching struct {
 	Direct     int // so many commits at a time are best made one by one, side by side
 	Lanes      int // beyond that, so many batches at a time
 	MaxCommits int // in one batch
 	MaxEvents  int // in one batch; a commit that has more goes alone
+
+	// DirectIfSlow takes the place of Direct while every small commit takes longer than Slow: then commits wait for the
+	// disk or the network, not for a processor, and batching them saves nothing. Default: 0, which is never.
+	DirectIfSlow int
+	Slow         time.Duration
 }
 
 // Waiter hears of commits.
