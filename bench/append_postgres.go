@@ -12,6 +12,7 @@ func postgresAppends() []contest {
 			name:  fmt.Sprintf("postgres/append-%d/%d", l.events, l.workers),
 			title: fmt.Sprintf("Postgres: append %s, %s", count(l.events, "event"), count(l.workers, "writer")),
 			unit:  "events/s",
+			more:  2,
 			enter: func(ctx context.Context, b *bench) ([]entrant, error) { return b.enterPostgresAppend(ctx, l) },
 		})
 	}

@@ -48,7 +48,7 @@ func durable() map[string]string {
 func (b *bench) startPostgres(ctx context.Context) error {
 	c, err := pgtest.NewCluster(ctx, durable())
 	if errors.Is(err, pgtest.ErrNoPostgres) {
-		b.skipped = append(b.skipped, "Postgres: "+err.Error())
+		b.skip("Postgres: " + err.Error())
 		return nil
 	}
 	if err != nil {
@@ -98,6 +98,15 @@ func undo(list []func() error) error {
 		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
+}
+
+// skip says in the report what is missing there, once.
+func (b *bench) skip(notes ...string) {
+	for _, n := range notes {
+		if !slices.Contains(b.skipped, n) {
+			b.skipped = append(b.skipped, n)
+		}
+	}
 }
 
 func (b *bench) note(format string, args ...any) {

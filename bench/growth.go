@@ -37,6 +37,9 @@ func growths() []contest {
 func growthName(size int) string { return thousands(size) + " events in it" }
 
 func (b *bench) enterGrowth(ctx context.Context, dbms string, enter func(*tidemark, int) entrant) ([]entrant, error) {
+	if len(b.scale.growth) == 0 {
+		b.note("growth, which takes long: see make bench-full")
+	}
 	var list []entrant
 	for _, size := range b.scale.growth {
 		t, err := b.grown(ctx, dbms, size)

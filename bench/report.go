@@ -77,8 +77,8 @@ most, in one run. This page is written by the program in [bench](../bench); run 
 
 %s
 
-- Those that are compared take turns, in %d rounds. Each ratio is taken within a round; what stands here is the median,
-  and in brackets the lowest and the highest.
+- Those that are compared take turns, in at least %d rounds. Each ratio is taken within a round; what stands here is the
+  median, and in brackets the lowest and the highest.
 - Everybody writes the same events, of some 190 bytes of JSON and 130 of metadata, to tables with the same columns and
   indexes. After each turn the rows were counted.
 - A commit is on disk when it returns: Postgres with fsync, full_page_writes and synchronous_commit on and its other
