@@ -3,14 +3,12 @@ package eventstore
 import (
 	"context"
 	"time"
-
-	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 // pages is a read that goes on page by page.
-type pages interface {
+type pages[P any] interface {
 	// next returns a page, and whether more may follow. After an error the same page is read again.
-	next(ctx context.Context) (page []driver.Record, more bool, err error)
+	next(ctx context.Context) (page P, more bool, err error)
 }
 
 // ahead reads the pages of an iteration, and each but the first while the one before it is decoded and handed out.
@@ -18,17 +16,17 @@ type pages interface {
 // The loop must not notice. What is read ahead holds nothing while it waits for its turn. If reading ahead fails, nobody
 // hears of it: the page is read again when its turn comes, so that errors come in order, and only what the loop would
 // have met without reading ahead.
-type ahead struct {
-	pages
+type ahead[P any] struct {
+	pages[P]
 	done   chan struct{} // closed when what follows is there; nil while nothing is read
 	cancel context.CancelFunc
-	page   []driver.Record
+	page   P
 	more   bool
 	ok     bool
 }
 
 // next returns the page that was read ahead, or reads one.
-func (a *ahead) next(ctx context.Context) (page []driver.Record, more bool, err error) {
+func (a *ahead[P]) next(ctx context.Context) (page P, more bool, err error) {
 	if a.done != nil {
 		<-a.done
 		a.cancel()
@@ -41,13 +39,13 @@ func (a *ahead) next(ctx context.Context) (page []driver.Record, more bool, err 
 }
 
 // start begins to read the page that follows.
-func (a *ahead) start(ctx context.Context) {
+func (a *ahead[P]) start(ctx context.Context) {
 	ctx, a.cancel = context.WithCancel(ctx)
 	a.done, a.ok = make(chan struct{}), false
 	go a.read(ctx)
 }
 
-func (a *ahead) read(ctx context.Context) {
+func (a *ahead[P]) read(ctx context.Context) {
 	defer close(a.done)
 	defer func() { _ = recover() }() // a driver that panics does it again when the page's turn comes
 	page, more, err := a.pages.next(ctx)
@@ -60,7 +58,7 @@ const patience = 50 * time.Millisecond
 
 // stop waits until nothing is read any longer. The page may not come as long as its reader waits for a connection that
 // belongs to whoever has left the loop.
-func (a *ahead) stop() {
+func (a *ahead[P]) stop() {
 	if a.done == nil {
 		return
 	}

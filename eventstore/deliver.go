@@ -8,8 +8,8 @@ import (
 )
 
 // deliver hands the events of a read to a loop. It reports whether the loop wants more.
-func (d *decoding) deliver(ctx context.Context, p pages, yield func(Event, error) bool) (bool, error) {
-	a := ahead{pages: p}
+func (d *decoding) deliver(ctx context.Context, p pages[[]driver.Record], yield func(Event, error) bool) (bool, error) {
+	a := ahead[[]driver.Record]{pages: p}
 	defer a.stop()
 	for {
 		page, more, err := a.next(ctx)

@@ -1,6 +1,7 @@
 package eventstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,26 +50,45 @@ func (s *Store) ReadAll(ctx context.Context, after int64, opts *ReadOptions) (Pa
 	if err != nil {
 		return Page{}, err
 	}
-	if r.q.Limit = r.limit; r.limit == 0 {
-		r.q.Limit = defaultPage
-	}
-	p, err := r.page(ctx)
+	p, _, err := logPages{r}.next(ctx)
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{Next: p.Next, Head: p.Head}
-	page.Events, err = r.all(ctx, p.Records)
-	if damaged := (*DecodeError)(nil); errors.As(err, &damaged) {
-		page.Next = after
-		for i := 0; p.Records[i].Position < damaged.Position; i++ {
-			page.Next = p.Records[i].Position
+	return r.decoded(ctx, after, p)
+}
+
+// Pages iterates over the pages that ReadAll returns one after the other, from after position after to the tide mark,
+// then ends. While a page is decoded, and while the loop's body runs, the next one is fetched already. An error comes
+// last; with a *DecodeError comes the page up to the event that can't be decoded.
+func (s *Store) Pages(ctx context.Context, after int64, opts *ReadOptions) iter.Seq2[Page, error] {
+	return func(yield func(Page, error) bool) {
+		r, err := s.reader(after, opts)
+		if err != nil {
+			yield(Page{}, err)
+			return
 		}
-		return page, err
+		a := ahead[driver.Page]{pages: logPages{r}}
+		defer a.stop()
+		for more := true; more; {
+			var p driver.Page
+			if p, more, err = a.next(ctx); err != nil {
+				yield(Page{}, err)
+				return
+			}
+			if more && r.mayReadAhead(ctx) {
+				a.start(ctx)
+			}
+			if err = ctx.Err(); err != nil { // which what was read ahead has not met
+				yield(Page{}, fmt.Errorf("eventstore: read the log after position %d: %w", after, err))
+				return
+			}
+			page, err := r.decoded(ctx, after, p)
+			if !yield(page, err) || err != nil {
+				return
+			}
+			after = p.Next
+		}
 	}
-	if err != nil {
-		return Page{}, err
-	}
-	return page, nil
 }
 
 // All iterates over the global log from after position after to the tide mark, then ends. Errors and the loop's body
@@ -137,7 +157,34 @@ func (r *logReader) page(ctx context.Context) (driver.Page, error) {
 	return page, nil
 }
 
-// next implements pages: it goes to the tide mark.
+// decoded is a page that was read after a position, as its reader gets it.
+func (r *logReader) decoded(ctx context.Context, after int64, p driver.Page) (page Page, err error) {
+	page = Page{Next: p.Next, Head: p.Head}
+	page.Events, err = r.all(ctx, p.Records)
+	if damaged := (*DecodeError)(nil); errors.As(err, &damaged) {
+		page.Next = after
+		for i := 0; p.Records[i].Position < damaged.Position; i++ {
+			page.Next = p.Records[i].Position
+		}
+		return page, err
+	}
+	if err != nil {
+		return Page{}, err
+	}
+	return page, nil
+}
+
+// logPages are the pages of a log as its reader wants them, up to the tide mark.
+type logPages struct{ *logReader }
+
+// next implements pages.
+func (l logPages) next(ctx context.Context) (page driver.Page, more bool, err error) {
+	l.q.Limit = cmp.Or(l.limit, defaultPage)
+	page, err = l.page(ctx)
+	return page, page.Next < page.Head, err
+}
+
+// next implements pages, for a loop over events: it goes to the tide mark.
 func (r *logReader) next(ctx context.Context) (page []driver.Record, more bool, err error) {
 	r.q.Limit = min(r.left, pageRecords)
 	p, err := r.page(ctx)

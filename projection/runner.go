@@ -106,6 +106,7 @@ func (r *Runner) add(p *Projection) []error {
 	r.feeds = append(r.feeds, f)
 	var mistakes []error
 	f.recipe, mistakes = p.recipe(r.store)
+	f.most = f.mostPages(p)
 	for _, err := range []error{checkName(p.name), f.opts.check()} {
 		if err != nil {
 			mistakes = append(mistakes, err)

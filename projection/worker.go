@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"time"
 
@@ -16,6 +17,7 @@ type feed struct {
 	store      *eventstore.Store
 	name       string
 	opts       Options
+	most       int // pages in a transaction
 	recipe     recipe
 	log        *slog.Logger
 	onProgress func(Progress)
@@ -33,6 +35,7 @@ type worker struct {
 
 	cursor      cursor
 	ahead       ahead
+	stride      stride
 	caution     caution
 	parked      parked
 	errand      *errand // the parked stream that is being gone on with; nil if none is
@@ -52,6 +55,7 @@ func (f *feed) newWorker(p part, owner string, t *tenure) *worker {
 	w.cursor = cursor{store: f.store, interval: f.opts.CheckpointInterval, start: p.layout.Start, keep: unowned{f.store, f.name}}
 	w.gauge.began(p.number, owner)
 	w.catchUp.log = w.log
+	w.stride.most = f.most
 	if t != nil {
 		t.news(func() []byte { return w.gauge.note().encode() })
 		w.cursor.keep = t
@@ -138,8 +142,15 @@ func (w *worker) begin(saved int64) {
 // read returns the next batch. It is read outside of the transaction, which is thus no longer than the handlers make it.
 func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
-	page, err := w.fetch(ctx, after)
-	page = cut(until(page, w.terms.barrier), w.caution.size(w.opts.BatchSize))
+	wanted := w.caution.size(w.opts.BatchSize * max(w.stride.pages, 1))
+	page, err := w.fetch(ctx, after, wanted)
+	if err == nil && w.caution.limit == 0 {
+		page = w.fill(page)
+	}
+	page, rest := cut(until(page, w.terms.barrier), wanted)
+	if len(rest.Events) > 0 && err == nil {
+		w.ahead.giveBack(page.Next, rest)
+	}
 	var damaged *eventstore.DecodeError
 	if !errors.As(err, &damaged) {
 		return page, err
@@ -150,30 +161,32 @@ func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	return page, undecodable(damaged)
 }
 
-func (w *worker) fetch(ctx context.Context, after int64) (eventstore.Page, error) {
+func (w *worker) fetch(ctx context.Context, after int64, wanted int) (eventstore.Page, error) {
 	if len(w.parked.streams) == 0 {
-		if page, ok := w.ahead.take(after); ok {
+		if page, ok := w.ahead.take(after, wanted); ok {
 			return page, nil
 		}
 	}
 	w.ahead.stop()
-	return w.readLog(ctx, after, w.parked.except(w.part.takes()))
+	return w.store.ReadAll(ctx, after, w.what(w.parked.except(w.part.takes())))
 }
 
-// readAhead begins with the page after the one in hand, if it is to follow.
+// readAhead begins with the pages after the one in hand, if they are to follow.
 func (w *worker) readAhead(ctx context.Context, page eventstore.Page) {
 	last := w.terms.barrier > 0 && page.Next >= w.terms.barrier
-	if page.Next < page.Head && !last && len(w.parked.streams) == 0 {
-		only := w.part.takes()
-		w.ahead.start(ctx, page.Next, func(ctx context.Context, after int64) (eventstore.Page, error) {
-			return w.readLog(ctx, after, only)
-		})
+	if last || page.Next >= page.Head || len(w.parked.streams) > 0 {
+		w.ahead.stop()
+		return
 	}
+	what := w.what(w.part.takes())
+	w.ahead.start(ctx, page.Next, func(ctx context.Context, after int64) iter.Seq2[eventstore.Page, error] {
+		return w.store.Pages(ctx, after, what)
+	})
 }
 
-func (w *worker) readLog(ctx context.Context, after int64, only func(eventstore.StreamID, int64) bool) (eventstore.Page, error) {
-	return w.store.ReadAll(ctx, after, &eventstore.ReadOptions{Types: w.recipe.types,
-		StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: only})
+// what says what to read of the log for a batch.
+func (w *worker) what(only func(eventstore.StreamID, int64) bool) *eventstore.ReadOptions {
+	return &eventstore.ReadOptions{Types: w.recipe.types, StreamTypes: w.opts.StreamTypes, Limit: w.reach(), Only: only}
 }
 
 // maxReach bounds what a partition reads at a time.
@@ -199,25 +212,28 @@ func until(page eventstore.Page, last int64) eventstore.Page {
 	return page
 }
 
-// cut returns the first n stored events of a page.
-func cut(page eventstore.Page, n int) eventstore.Page {
+// cut returns the first n stored events of a page, and the others.
+func cut(page eventstore.Page, n int) (first, rest eventstore.Page) {
 	for i := range page.Events {
 		if i > 0 && page.Events[i].Position == page.Events[i-1].Position {
 			continue
 		}
 		if n--; n < 0 {
-			page.Next, page.Events = page.Events[i-1].Position, page.Events[:i:i]
+			rest = page
+			page.Next, page.Events, rest.Events = page.Events[i-1].Position, page.Events[:i:i], page.Events[i:]
 			break
 		}
 	}
-	return page
+	return page, rest
 }
 
 func (w *worker) handle(ctx context.Context, page eventstore.Page) error {
 	if len(page.Events) == 0 {
 		return w.cursor.pass(ctx, page.Next)
 	}
+	began := time.Now()
 	err := w.cursor.commit(ctx, page.Next, func(ctx context.Context) error { return w.apply(ctx, page.Events) })
+	w.stride.took(time.Since(began), err == nil && page.Next < page.Head)
 	if err == nil || errors.As(err, new(*failure)) || blameless(err) {
 		return err
 	}

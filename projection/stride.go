@@ -1,0 +1,58 @@
+package projection
+
+import (
+	"time"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+)
+
+// stride is how many pages go into one transaction. Each transaction costs a sync to disk, so a projection that is behind
+// takes more pages at a time, as long as its handlers get through them so quickly that nobody has to wait for it.
+type stride struct {
+	most  int
+	pages int // 0 stands for one, too
+}
+
+const (
+	maxStride   = 8
+	quickStride = 20 * time.Millisecond  // a transaction that takes less may be twice as large
+	slowStride  = 100 * time.Millisecond // one that takes more is to be smaller
+	maxWeight   = 4 << 20                // bytes of payload, after which no page is added
+)
+
+// mostPages is one where more is not wanted, or would have to be done again after a crash or an error.
+func (f *feed) mostPages(p *Projection) int {
+	if p.opts.BatchSize == 0 && len(p.batches) == 0 && !f.recipe.effects && f.store.Transactional() {
+		return maxStride
+	}
+	return 1
+}
+
+// took takes note of how long a transaction took, after which there is more to read or not.
+func (s *stride) took(d time.Duration, behind bool) {
+	switch {
+	case d > slowStride:
+		s.pages /= 2
+	case behind && d < quickStride:
+		s.pages = min(2*max(s.pages, 1), s.most)
+	}
+}
+
+// fill adds pages that were read ahead to the first of a batch.
+func (w *worker) fill(page eventstore.Page) eventstore.Page {
+	for n := 1; n < w.stride.pages && len(page.Events) > 0 && weight(page.Events) < maxWeight; n++ {
+		next, ok := w.ahead.take(page.Next, 0)
+		if !ok {
+			break
+		}
+		page = join(page, next)
+	}
+	return page
+}
+
+func weight(events []eventstore.Event) (bytes int) {
+	for i := range events {
+		bytes += len(events[i].Raw)
+	}
+	return bytes
+}
