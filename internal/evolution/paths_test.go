@@ -99,10 +99,17 @@ func readPages(t *testing.T, store *eventstore.Store) (events []eventstore.Event
 		page, err := store.ReadAll(t.Context(), after, &eventstore.ReadOptions{Limit: 7})
 		require.NoError(t, err)
 		if page.Next == after {
-			return events
+			break
 		}
 		events, after = append(events, page.Events...), page.Next
 	}
+	var iterated []eventstore.Event
+	for page, err := range store.Pages(t.Context(), 0, &eventstore.ReadOptions{Limit: 7}) {
+		require.NoError(t, err)
+		iterated = append(iterated, page.Events...)
+	}
+	require.Equal(t, events, iterated)
+	return events
 }
 
 func (h *history) subscribe(t *testing.T, store *eventstore.Store) []eventstore.Event {
