@@ -54,7 +54,7 @@ func parse(args []string) (settings, error) {
 	quick := flags.Bool("quick", false, "small sizes and short turns: does everything work?")
 	full := flags.Bool("full", false, "the largest sizes too: a store of 10 million events")
 	only := flags.String("only", "", "only contests whose name matches this pattern, such as postgres/append")
-	rounds := flags.Int("rounds", 0, "rounds of each contest (default 3, with -full 5)")
+	rounds := flags.Int("rounds", 0, "rounds of each contest, beside two more for appends on Postgres (default 3, with -full 5)")
 	s := settings{args: args}
 	flags.StringVar(&s.out, "out", "", "write the report to this Markdown file, and its pictures to a directory beside it")
 	flags.StringVar(&s.orders, "orders", os.Getenv("TIDEMARK_BENCH_ORDERS"),

@@ -10,7 +10,7 @@ import (
 // takes more pages at a time, as long as its handlers get through them so quickly that nobody has to wait for it.
 type stride struct {
 	most  int
-	pages int // 0 stands for one, too
+	pages int
 }
 
 const (
@@ -32,9 +32,9 @@ func (f *feed) mostPages(p *Projection) int {
 func (s *stride) took(d time.Duration, behind bool) {
 	switch {
 	case d > slowStride:
-		s.pages /= 2
+		s.pages = max(s.pages/2, 1)
 	case behind && d < quickStride:
-		s.pages = min(2*max(s.pages, 1), s.most)
+		s.pages = min(2*s.pages, s.most)
 	}
 }
 

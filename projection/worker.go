@@ -55,7 +55,7 @@ func (f *feed) newWorker(p part, owner string, t *tenure) *worker {
 	w.cursor = cursor{store: f.store, interval: f.opts.CheckpointInterval, start: p.layout.Start, keep: unowned{f.store, f.name}}
 	w.gauge.began(p.number, owner)
 	w.catchUp.log = w.log
-	w.stride.most = f.most
+	w.stride = stride{most: f.most, pages: 1}
 	if t != nil {
 		t.news(func() []byte { return w.gauge.note().encode() })
 		w.cursor.keep = t
@@ -142,13 +142,13 @@ func (w *worker) begin(saved int64) {
 // read returns the next batch. It is read outside of the transaction, which is thus no longer than the handlers make it.
 func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
-	wanted := w.caution.size(w.opts.BatchSize * max(w.stride.pages, 1))
+	wanted := w.caution.size(w.opts.BatchSize * w.stride.pages)
 	page, err := w.fetch(ctx, after, wanted)
 	if err == nil && w.caution.limit == 0 {
 		page = w.fill(page)
 	}
 	page, rest := cut(until(page, w.terms.barrier), wanted)
-	if len(rest.Events) > 0 && err == nil {
+	if len(rest.Events) > 0 && err == nil && len(w.parked.streams) == 0 {
 		w.ahead.giveBack(page.Next, rest)
 	}
 	var damaged *eventstore.DecodeError
