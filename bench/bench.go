@@ -46,7 +46,7 @@ func durable() map[string]string {
 }
 
 func (b *bench) startPostgres(ctx context.Context) error {
-	c, err := pgtest.NewCluster(ctx, durable())
+	c, err := pgtest.NewCluster(ctx, "", durable())
 	if errors.Is(err, pgtest.ErrNoPostgres) {
 		b.skip("Postgres: " + err.Error())
 		return nil

@@ -26,9 +26,9 @@ type Cluster struct {
 	server  *server // nil while it is stopped
 }
 
-// NewCluster makes a cluster and starts it; see StartCluster for the settings. It is ErrNoPostgres if there are no
-// binaries to do so.
-func NewCluster(ctx context.Context, settings map[string]string) (*Cluster, error) {
+// NewCluster makes a cluster and starts it, in a new directory in place or, if that is empty, where StartCluster has it,
+// whose settings these are. It is ErrNoPostgres if there are no binaries to do so.
+func NewCluster(ctx context.Context, place string, settings map[string]string) (*Cluster, error) {
 	bin, err := Find()
 	if err != nil {
 		return nil, err
@@ -37,7 +37,11 @@ func NewCluster(ctx context.Context, settings map[string]string) (*Cluster, erro
 	if err != nil {
 		return nil, err
 	}
-	dir, err := makeDir(places(as, settings["fsync"] == "on"), as)
+	in := []string{place}
+	if place == "" {
+		in = places(as, settings["fsync"] == "on")
+	}
+	dir, err := makeDir(in, as)
 	if err != nil {
 		return nil, err
 	}

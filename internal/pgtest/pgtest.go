@@ -28,7 +28,7 @@ const Env = "TIDEMARK_TEST_POSTGRES"
 var Shared = map[string]string{"wal_level": "minimal", "max_wal_senders": "0"}
 
 // shared is the process's cluster, made when first asked for. It needs no end: it goes when the process does.
-var shared = sync.OnceValues(func() (*Cluster, error) { return NewCluster(context.Background(), Shared) })
+var shared = sync.OnceValues(func() (*Cluster, error) { return NewCluster(context.Background(), "", Shared) })
 
 // DSN returns the URL of a new, empty database, which is dropped when the test has ended, whoever is still connected to
 // it. The test is skipped, loudly, if there is no Postgres to be had, and fails if there is one that does not work.
@@ -45,7 +45,14 @@ func DSN(tb testing.TB) string {
 // loudly, if Postgres is not installed on this machine, even if DSN has a server elsewhere.
 func StartCluster(tb testing.TB, settings map[string]string) *Cluster {
 	tb.Helper()
-	c, err := NewCluster(context.Background(), settings)
+	return StartClusterIn(tb, "", settings)
+}
+
+// StartClusterIn is StartCluster with the server's directory in a place of the test's own, whose path is short: the path of
+// a socket may have some 100 bytes only.
+func StartClusterIn(tb testing.TB, place string, settings map[string]string) *Cluster {
+	tb.Helper()
+	c, err := NewCluster(context.Background(), place, settings)
 	need(tb, err)
 	tb.Cleanup(func() {
 		if err := c.Close(); err != nil {

@@ -160,7 +160,7 @@ func TestSettingsGoOverThoseOfAThrowAwayCluster(t *testing.T) {
 func TestABadSettingIsReportedInTheServersOwnWords(t *testing.T) {
 	t.Parallel()
 	binaries(t)
-	_, err := pgtest.NewCluster(t.Context(), map[string]string{"max_connections": "many"})
+	_, err := pgtest.NewCluster(t.Context(), "", map[string]string{"max_connections": "many"})
 	require.ErrorContains(t, err, `invalid value for parameter "max_connections"`)
 }
 
@@ -172,7 +172,7 @@ func TestAClosedClusterLeavesNothingBehind(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := pgtest.NewCluster(t.Context(), nil)
+			c, err := pgtest.NewCluster(t.Context(), "", nil)
 			require.NoError(t, err)
 			require.NoError(t, before(c))
 			require.DirExists(t, c.Dir())

@@ -93,9 +93,10 @@ func (s *server) stop() error {
 	}
 }
 
-// kill halts the postmaster first, so that it can neither react to the death of its children nor have more of them.
+// kill halts the postmaster first, so that it can neither react to the death of its children nor have more of them. One
+// whose disk has failed may have ended by itself.
 func (s *server) kill() error {
-	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+	if err := s.cmd.Process.Signal(syscall.SIGSTOP); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return fmt.Errorf("pgtest: killing the server: %w", err)
 	}
 	for _, child := range children(s.cmd.Process.Pid) {

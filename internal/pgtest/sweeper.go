@@ -19,6 +19,7 @@ type sweeper struct {
 
 func startSweeper(c *Cluster) (*sweeper, error) {
 	cmd := c.command("/bin/sh", "-c", sweepScript, "sweep.sh", c.Bin("pg_ctl"), c.dir)
+	cmd.Dir = "/" // while it waits it is in nobody's way who unmounts the place
 	hold, err := cmd.StdinPipe()
 	if err == nil {
 		err = cmd.Start()

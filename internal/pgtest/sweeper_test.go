@@ -18,7 +18,7 @@ import (
 const victim = "TIDEMARK_PGTEST_VICTIM"
 
 func serve() {
-	c, err := pgtest.NewCluster(context.Background(), nil)
+	c, err := pgtest.NewCluster(context.Background(), "", nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -61,12 +61,12 @@ func play(ctx context.Context) error {
 }
 
 func withCluster(ctx context.Context, settings map[string]string, use func(dsn string) error) (err error) {
-	cluster, err := pgtest.NewCluster(ctx, settings)
+	cluster, err := pgtest.NewCluster(ctx, "", settings)
 	if errors.Is(err, pgtest.ErrNoPostgres) {
 		if failed := install(ctx); failed != nil {
 			return errors.Join(err, failed)
 		}
-		cluster, err = pgtest.NewCluster(ctx, settings)
+		cluster, err = pgtest.NewCluster(ctx, "", settings)
 	}
 	if err != nil {
 		return err

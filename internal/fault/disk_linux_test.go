@@ -1,0 +1,28 @@
+package fault_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/internal/fault"
+)
+
+func TestACutOfThePowerTakesWhatWasNotSynced(t *testing.T) {
+	t.Parallel()
+	disk := fault.StartDisk(t, 16)
+	kept, lost := filepath.Join(disk.Dir, "kept"), filepath.Join(disk.Dir, "lost")
+	require.NoError(t, os.WriteFile(kept, []byte("synced"), 0o600))
+	disk.Sync()
+	require.NoError(t, os.WriteFile(lost, []byte("written"), 0o600))
+	disk.Cut()
+	require.Error(t, os.WriteFile(lost, nil, 0o600))
+	disk.Mend()
+	text, err := os.ReadFile(kept)
+	require.NoError(t, err)
+	require.Equal(t, "synced", string(text))
+	text, _ = os.ReadFile(lost) // its name may be there
+	require.Empty(t, text)
+}
