@@ -41,6 +41,11 @@ func (r *Root[E]) ID() string { return r.kept.id }
 // saved; in a transaction that has not ended yet, what was saved in it counts.
 func (r *Root[E]) Version() int64 { return r.kept.version + int64(r.kept.flying) }
 
+// Position returns where in the global log the last event stands that was saved through this value, 0 if none was: what
+// projection.Runner.WaitFor waits for, so that whoever reads then sees what was written. Loading does not change it, and
+// what was saved in a transaction counts when that has committed.
+func (r *Root[E]) Position() int64 { return r.kept.position }
+
 // Record applies the events, one after the other, and keeps them to be saved. The state has changed when it returns.
 //
 // It panics if Init was not called, and if apply calls it: apply runs for loaded events too, which would then record new

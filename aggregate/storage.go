@@ -17,6 +17,8 @@ type Storage struct {
 	pending []PendingEvent // recorded and not known to be durable; they follow version
 	flying  int            // how many of the first of them were appended in a transaction that has not ended
 
+	position int64 // in the global log, of the last event that was saved
+
 	snapshot int64
 	since    time.Time
 }
@@ -64,15 +66,17 @@ func (s *Storage) Unsaved(newID func() uuid.UUID) []PendingEvent {
 	return slices.Clone(unsaved)
 }
 
-// Saving says that the first n events of Unsaved were appended, perhaps in a transaction. From now on they are not
-// handed out again and the version counts them. The repository calls end once it is known what became of them: end(true)
-// forgets them, end(false) makes them pending again. Calls may overlap as long as all have the same outcome.
-func (s *Storage) Saving(n int) (end func(committed bool)) {
+// Saving says that the first n events of Unsaved were appended, perhaps in a transaction, the last of them at a position of
+// the global log. From now on they are not handed out again and the version counts them. The repository calls end once it is
+// known what became of them: end(true) forgets them, end(false) makes them pending again. Calls may overlap as long as all
+// have the same outcome.
+func (s *Storage) Saving(n int, position int64) (end func(committed bool)) {
 	s.flying += n
 	return func(committed bool) {
 		s.flying -= n
 		if committed {
 			s.version += int64(n)
+			s.position = max(s.position, position)
 			s.pending = slices.Delete(s.pending, 0, n)
 		}
 	}

@@ -121,7 +121,8 @@ func TestSaving(t *testing.T) {
 	newID := ids()
 	saving := func(t *testing.T, a *account) func(bool) {
 		s := storageOf(t, a)
-		return s.Saving(len(s.Unsaved(newID)))
+		n := len(s.Unsaved(newID))
+		return s.Saving(n, 100+a.Version()+int64(n))
 	}
 
 	t.Run("until the end the events are pending, count in the version, and are not handed out again", func(t *testing.T) {
@@ -160,6 +161,7 @@ func TestSaving(t *testing.T) {
 				a.Record(deposited{Amount: 4})
 				ends = append(ends, saving(t, a))
 				require.Equal(t, int64(4), a.Version())
+				require.Zero(t, a.Position())
 				a.Record(deposited{Amount: 5})
 				if lastFirst {
 					ends[0], ends[1] = ends[1], ends[0]
@@ -169,9 +171,11 @@ func TestSaving(t *testing.T) {
 
 				if committed {
 					require.Equal(t, int64(4), a.Version())
+					require.Equal(t, int64(104), a.Position())
 					require.Equal(t, []accountEvent{deposited{Amount: 5}}, a.Pending())
 				} else {
 					require.Equal(t, int64(1), a.Version())
+					require.Zero(t, a.Position())
 					require.Len(t, a.Pending(), 4)
 				}
 			}

@@ -24,11 +24,11 @@ func (r *Repository[A]) Save(ctx context.Context, a A) error {
 	}
 	before := a.Version()
 	for events := storage.Unsaved(r.store.NewID); len(events) > 0; {
-		n, err := r.append(ctx, a, events)
+		n, position, err := r.append(ctx, a, events)
 		if err != nil {
 			return err
 		}
-		r.store.OnEnd(ctx, storage.Saving(n))
+		r.store.OnEnd(ctx, storage.Saving(n, position))
 		events = events[n:]
 	}
 	if a.Version() > before {
@@ -37,33 +37,34 @@ func (r *Repository[A]) Save(ctx context.Context, a A) error {
 	return nil
 }
 
-// append stores the events and returns how many of them: all or, if the outcome of an earlier save was unknown and now
-// turns out to be that it succeeded, those of that save. The store refuses them together with newer ones.
-func (r *Repository[A]) append(ctx context.Context, a A, events []aggregate.PendingEvent) (int, error) {
+// append stores the events and returns how many of them, and the position of the last of these: all or, if the outcome of an
+// earlier save was unknown and now turns out to be that it succeeded, those of that save. The store refuses them together
+// with newer ones.
+func (r *Repository[A]) append(ctx context.Context, a A, events []aggregate.PendingEvent) (n int, position int64, err error) {
 	batch := make([]eventstore.NewEvent, len(events))
 	for i, e := range events {
 		batch[i] = eventstore.NewEvent{ID: e.ID, Payload: e.Payload}
 	}
-	_, err := r.store.Append(ctx, r.Stream(a.ID()), eventstore.Exactly(a.Version()), batch...)
+	receipt, err := r.store.Append(ctx, r.Stream(a.ID()), eventstore.Exactly(a.Version()), batch...)
 	if errors.Is(err, eventstore.ErrIdempotency) {
-		if n, errRead := r.stored(ctx, a, events); n > 0 || errRead != nil {
-			return n, errRead
+		if n, position, errRead := r.stored(ctx, a, events); n > 0 || errRead != nil {
+			return n, position, errRead
 		}
 	}
-	return len(events), err
+	return len(events), receipt.Position, err
 }
 
-// stored returns how many of the events follow the aggregate's version in its stream already.
-func (r *Repository[A]) stored(ctx context.Context, a A, events []aggregate.PendingEvent) (n int, err error) {
+// stored returns how many of the events follow the aggregate's version in its stream already, and the last one's position.
+func (r *Repository[A]) stored(ctx context.Context, a A, events []aggregate.PendingEvent) (n int, position int64, err error) {
 	tail := eventstore.StreamOptions{From: a.Version() + 1, Limit: len(events), Raw: true}
 	for e, err := range r.store.Stream(ctx, r.Stream(a.ID()), &tail) {
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		if e.ID != events[n].ID {
 			break
 		}
-		n++
+		n, position = n+1, e.Position
 	}
-	return n, nil
+	return n, position, nil
 }
