@@ -86,10 +86,11 @@ func checkHistories(ctx context.Context, open Opener, o HistoryOptions) (rounds,
 	}
 	defer func() { err = errors.Join(err, p.close()) }()
 	began := time.Now()
+	var before *round
 	for more := true; more; {
 		rounds++
-		n, err := p.round(&o, rounds)
-		calls += n
+		before, err = p.round(&o, rounds, before)
+		calls += before.rec.calls()
 		if err != nil {
 			return rounds, calls, err
 		}
@@ -101,9 +102,12 @@ func checkHistories(ctx context.Context, open Opener, o HistoryOptions) (rounds,
 	return rounds, calls, nil
 }
 
-// round makes one history and checks it. It returns the number of calls.
-func (p *probe) round(o *HistoryOptions, number int) (int, error) {
+// round makes one history and checks it, after it has looked for that of the round before, if there was one.
+func (p *probe) round(o *HistoryOptions, number int, before *round) (*round, error) {
 	r, err := newRound(p, o, number)
+	if err == nil && before != nil {
+		err = r.remembers(before)
+	}
 	if err == nil {
 		err = r.play()
 	}
@@ -114,5 +118,5 @@ func (p *probe) round(o *HistoryOptions, number int) (int, error) {
 	if errors.As(err, &v) {
 		v.Seed, v.Round = o.Seed, number
 	}
-	return r.rec.calls(), err
+	return r, err
 }

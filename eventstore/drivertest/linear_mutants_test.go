@@ -358,6 +358,7 @@ func retryMutants() []mutant {
 				return b.toyHandle.Commit(ctx, writes)
 			}
 		}},
+		{"comes back from a restart without its newest commit", []string{"nothing lost"}, func(b *broken) { b.db.loseNewest() }},
 		{"leaves half of an append when the connection is lost", []string{"whole", "receipts"}, func(b *broken) {
 			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 				if fails, _ := b.db.cutOff(); fails && len(writes[0].Events) > 1 {

@@ -89,6 +89,32 @@ func (r *round) readBack(ctx context.Context, store *eventstore.Store, name stri
 	}
 }
 
+// remembers looks for what was stored when the round before had ended. Nobody has written since, but the database may have
+// been closed and opened again.
+func (r *round) remembers(before *round) error {
+	log := newFollower()
+	log.q.After = before.start
+	drv := r.live()[0].drv
+	if err := again(r.ctx, func() error { return log.toHead(r.ctx, drv) }); err != nil {
+		return fmt.Errorf("read the log of round %d again: %w", before.number, err)
+	}
+	for i, f := range before.truth.log {
+		if i == len(log.records) || !f.is(&log.records[i]) {
+			return violation(nothingLost, fmt.Sprintf("when round %d had ended, position %d held version %d of %q; now it does not",
+				before.number, f.position, f.version, f.stream), before.rec.senders(f.id)...)
+		}
+	}
+	if more := log.records[len(before.truth.log):]; len(more) > 0 {
+		return violation(nothingElse, fmt.Sprintf("position %d holds version %d of %q, which came when round %d had ended and all was settled",
+			more[0].Position, more[0].Version, more[0].Stream, before.number))
+	}
+	return nil
+}
+
+func (f *fact) is(rec *driver.Record) bool {
+	return f.position == rec.Position && f.id == rec.ID && bytes.Equal(f.data, rec.Data)
+}
+
 // last is the position of the last event that a reader selects.
 func (t *truth) last(opts eventstore.ReadOptions) int64 {
 	for i := len(t.log) - 1; i >= 0; i-- {
