@@ -31,6 +31,9 @@ import (
 // step 1. Then p was taken from the sequence still later, while the mark had been taken before the snapshot that saw it:
 // p is above the mark.
 //
+// mark_steps_internal_test.go checks this by machine, in every order in which the steps of some can come, and shows for each
+// part of it that without it an event is lost.
+//
 // What depends on what. In both statements the order of steps follows from the data: each step reads what the step
 // before it yields, if only an empty text, because PostgreSQL is free to run the parts of a statement in any other
 // order. The rows must not be read by the statement that reads the locks: pg_locks tells of now, the snapshot is older,
