@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Disk is a filesystem of its own, on a disk that is a file, whose power can be cut. Its methods must not run at the same
+// Disk is a filesystem of its own, on a disk that is a file, which can be filled and whose power can be cut. Its methods must not run at the same
 // time.
 type Disk struct {
 	Dir string // where it is mounted, for anybody to write to
@@ -45,7 +45,7 @@ func StartDisk(tb testing.TB, megabytes int64) *Disk {
 	require.NoError(tb, os.Mkdir(d.Dir, 0o755))
 	require.NoError(tb, os.WriteFile(d.image, nil, 0o600))
 	require.NoError(tb, os.Truncate(d.image, megabytes<<20))
-	d.run(mkfs, "-q", "-F", d.image)
+	d.run(mkfs, "-q", "-F", "-m", "0", d.image) // nothing is kept back for root
 	d.mount()
 	require.NoError(tb, os.Chmod(d.Dir, 0o777|os.ModeSticky))
 	d.Sync()
@@ -88,6 +88,28 @@ func (d *Disk) Mend() {
 	require.Eventually(d.tb, func() bool { return syscall.Unmount(d.Dir, 0) == nil }, time.Minute, time.Millisecond)
 	d.mount()
 }
+
+// Fill leaves no room on the disk until Clear is called.
+func (d *Disk) Fill() {
+	d.tb.Helper()
+	filler, err := os.Create(d.filler())
+	require.NoError(d.tb, err)
+	defer filler.Close()
+	for block := make([]byte, 1<<20); len(block) > 0; {
+		if _, err = filler.Write(block); err != nil {
+			require.ErrorIs(d.tb, err, syscall.ENOSPC)
+			block = block[:len(block)/2] // what is left is smaller
+		}
+	}
+}
+
+// Clear makes room again after Fill.
+func (d *Disk) Clear() {
+	d.tb.Helper()
+	require.NoError(d.tb, os.Remove(d.filler()))
+}
+
+func (d *Disk) filler() string { return filepath.Join(d.Dir, "filler") }
 
 func (d *Disk) run(program string, args ...string) {
 	d.tb.Helper()

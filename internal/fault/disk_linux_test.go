@@ -3,6 +3,7 @@ package fault_test
 import (
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,4 +26,17 @@ func TestACutOfThePowerTakesWhatWasNotSynced(t *testing.T) {
 	require.Equal(t, "synced", string(text))
 	text, _ = os.ReadFile(lost) // its name may be there
 	require.Empty(t, text)
+}
+
+func TestADiskThatIsFilledHasNoRoomUntilItIsCleared(t *testing.T) {
+	t.Parallel()
+	disk := fault.StartDisk(t, 16)
+	file := filepath.Join(disk.Dir, "file")
+	for range 2 {
+		disk.Fill()
+		require.ErrorIs(t, os.WriteFile(file, make([]byte, 1000), 0o600), syscall.ENOSPC)
+		disk.Clear()
+		require.NoError(t, os.WriteFile(file, make([]byte, 1000), 0o600))
+		require.NoError(t, os.Remove(file))
+	}
 }

@@ -1,3 +1,3 @@
 // Package fault does to a store what happens to one: a Proxy stands between a client and a Postgres server and does what
-// networks do, it delays, cuts, falls silent and loses an answer; the power of a Disk can be cut. It is for tests.
+// networks do, it delays, cuts, falls silent and loses an answer; a Disk can be filled, and its power can be cut. It is for tests.
 package fault
