@@ -40,6 +40,8 @@ type Page struct {
 	// Head is the tide mark: the position up to which the log is complete. The page came to it if Next equals Head;
 	// otherwise there is more to read, and the mark may have moved on already.
 	Head int64
+
+	changed <-chan struct{} // closed once there may be more than was looked for
 }
 
 // ReadAll returns one page of the global log: what stands after position after, up to the tide mark. A reader that
@@ -67,10 +69,10 @@ func (s *Store) Pages(ctx context.Context, after int64, opts *ReadOptions) iter.
 			yield(Page{}, err)
 			return
 		}
-		a := ahead[driver.Page]{pages: logPages{r}}
+		a := ahead[logPage]{pages: logPages{r}}
 		defer a.stop()
 		for more := true; more; {
-			var p driver.Page
+			var p logPage
 			if p, more, err = a.next(ctx); err != nil {
 				yield(Page{}, err)
 				return
@@ -158,8 +160,8 @@ func (r *logReader) page(ctx context.Context) (driver.Page, error) {
 }
 
 // decoded is a page that was read after a position, as its reader gets it.
-func (r *logReader) decoded(ctx context.Context, after int64, p driver.Page) (page Page, err error) {
-	page = Page{Next: p.Next, Head: p.Head}
+func (r *logReader) decoded(ctx context.Context, after int64, p logPage) (page Page, err error) {
+	page = Page{Next: p.Next, Head: p.Head, changed: p.changed}
 	page.Events, err = r.all(ctx, p.Records)
 	if damaged := (*DecodeError)(nil); errors.As(err, &damaged) {
 		page.Next = after
@@ -177,10 +179,17 @@ func (r *logReader) decoded(ctx context.Context, after int64, p driver.Page) (pa
 // logPages are the pages of a log as its reader wants them, up to the tide mark.
 type logPages struct{ *logReader }
 
+// logPage is such a page, and what tells of commits from before it was read.
+type logPage struct {
+	driver.Page
+	changed <-chan struct{}
+}
+
 // next implements pages.
-func (l logPages) next(ctx context.Context) (page driver.Page, more bool, err error) {
+func (l logPages) next(ctx context.Context) (page logPage, more bool, err error) {
+	page.changed = l.store.tide.next()
 	l.q.Limit = cmp.Or(l.limit, defaultPage)
-	page, err = l.page(ctx)
+	page.Page, err = l.page(ctx)
 	return page, page.Next < page.Head, err
 }
 

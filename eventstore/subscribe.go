@@ -35,17 +35,13 @@ func (r *logReader) follow(ctx context.Context, yield func(Event, error) bool) e
 	}
 }
 
-// Wait returns nil as soon as the tide mark has passed position after, or the context's error. It is what a reader
-// does who works with ReadAll and has come to the head.
-func (s *Store) Wait(ctx context.Context, after int64) error {
-	defer s.tide.listen()()
-	for {
-		changed := s.tide.next()
-		if head, err := s.Head(ctx); err != nil || head > after {
-			return err
-		}
-		if err := s.tide.wait(ctx, changed, after); err != nil {
-			return err
-		}
+// Wait returns nil as soon as there may be more in the log than what a page of ReadAll or Pages has come to, or the context's
+// error. It is what a reader does who works with pages and has come to the head. What was committed while the page was read,
+// or between that and the call, counts.
+func (s *Store) Wait(ctx context.Context, page Page) error {
+	if page.Next < page.Head {
+		return nil
 	}
+	defer s.tide.listen()()
+	return s.tide.wait(ctx, page.changed, page.Next)
 }

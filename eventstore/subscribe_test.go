@@ -88,13 +88,48 @@ func TestACommitWakesASubscriberWithoutThePoll(t *testing.T) {
 	}
 }
 
+func TestWaitIsOverAtOnceForWhatWasCommittedSinceThePage(t *testing.T) {
+	for name, d := range map[string]driver.Store{"by the same store": deaf{memory.New()}, "by another one, as the driver hears": memory.New()} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				opts := &eventstore.Options{PollInterval: time.Hour}
+				reader, writer := open(t, d, accounts(), opts), open(t, d, accounts(), opts)
+				if _, hears := d.(driver.Waiter); !hears {
+					writer = reader
+				}
+				mustAppend(t, writer, ada, deposited{1})
+				page, err := reader.ReadAll(t.Context(), 0, nil)
+				require.NoError(t, err)
+				mustAppend(t, writer, ada, deposited{2})
+				began := time.Now()
+				require.NoError(t, reader.Wait(t.Context(), page))
+				require.Zero(t, time.Since(began))
+			})
+		})
+	}
+}
+
+func TestWaitIsOverAtOnceForAPageThatDidNotComeToTheHead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := open(t, memory.New(), accounts(), &eventstore.Options{PollInterval: time.Hour})
+		mustAppend(t, s, ada, deposited{1}, deposited{2})
+		page, err := s.ReadAll(t.Context(), 0, &eventstore.ReadOptions{Limit: 1})
+		require.NoError(t, err)
+		began := time.Now()
+		require.NoError(t, s.Wait(t.Context(), page))
+		require.Zero(t, time.Since(began))
+	})
+}
+
 func TestAnotherStoresCommitIsFoundByThePollWhereTheDriverIsDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deaf{memory.New()}
 		reader, writer := open(t, d, accounts(), nil), open(t, d, accounts(), nil)
 		began := time.Now()
 		go mustAppend(t, writer, ada, closed{})
-		require.NoError(t, reader.Wait(t.Context(), 0))
+		page, err := reader.ReadAll(t.Context(), 0, nil)
+		require.NoError(t, err)
+		require.NoError(t, reader.Wait(t.Context(), page))
 		require.LessOrEqual(t, time.Since(began), 50*time.Millisecond)
 	})
 }
@@ -175,7 +210,9 @@ func TestWhoeverWaitsEndsWithTheContextAndLeavesNothingBehind(t *testing.T) {
 		defer cancel()
 		_, err = collect(s.Subscribe(ctx, 0, nil))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
-		require.ErrorIs(t, s.Wait(ctx, 0), context.DeadlineExceeded)
+		page, err := s.ReadAll(t.Context(), 0, nil)
+		require.NoError(t, err)
+		require.ErrorIs(t, s.Wait(ctx, page), context.DeadlineExceeded)
 	})
 }
 

@@ -18,7 +18,7 @@ type tide struct {
 	head   func(ctx context.Context) (int64, error)
 
 	mu        sync.Mutex
-	changed   chan struct{} // closed at the next change
+	changed   chan struct{} // closed at the next change; nil while nobody has asked for it
 	listeners int
 	watch     *watch // nil while nobody listens
 	latest    *look  // nil before the first
@@ -43,27 +43,32 @@ const (
 func (t *tide) init(d driver.Store, o *Options, head func(ctx context.Context) (int64, error)) {
 	t.waiter, _ = d.(driver.Waiter)
 	t.poll, t.log, t.head = o.PollInterval, o.Logger, head
-	t.changed = make(chan struct{})
 }
 
-// next returns a channel that is closed at the next change.
+// next returns a channel that is closed at the next change. While nobody listens, only commits of this store are changes;
+// what other processes do meanwhile counts as one as soon as somebody does, since a watch begins with a wake.
 func (t *tide) next() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
 	return t.changed
 }
 
 // wake tells every waiting reader to look again. t.mu is held.
 func (t *tide) wake() {
-	close(t.changed)
-	t.changed = make(chan struct{})
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
+	}
 }
 
 // committed wakes the readers for a commit of this store, unless the driver does.
 func (t *tide) committed() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.listeners > 0 && !t.hearing() {
+	if !t.hearing() {
 		t.wake()
 	}
 }

@@ -75,7 +75,8 @@ func (a *ahead) take(after int64, wanted int) (page eventstore.Page, ok bool) {
 }
 
 func join(page, next eventstore.Page) eventstore.Page {
-	return eventstore.Page{Events: append(page.Events, next.Events...), Next: next.Next, Head: next.Head}
+	next.Events = append(page.Events, next.Events...)
+	return next
 }
 
 // giveBack has what follows a position taken again.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/tidemark-go/tidemark/drivers/memory"
 	"github.com/tidemark-go/tidemark/eventstore"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
@@ -123,5 +124,28 @@ func TestARunnerListensForCommitsOnceAndNotAnewForEachOfThem(t *testing.T) {
 			synctest.Wait()
 		}
 		require.Equal(t, began, w.faults.watches.Load())
+	})
+}
+
+// A reader at the head costs the database one page for a commit that wakes it, and nothing before.
+func TestARunnerAtTheHeadReadsTheLogOnceForACommit(t *testing.T) {
+	inMemory(t, func(t *testing.T, w *world) {
+		r := w.start(t, w.projection("balances", nil))
+		r.reach(t, "balances", w.deposit(t, 1))
+		synctest.Wait()
+		var reads []driver.AllQuery
+		w.faults.set(func(f *faults) {
+			f.read = func(q driver.AllQuery, _ *driver.Page) error {
+				reads = append(reads, q)
+				return nil
+			}
+		})
+		for range 3 {
+			w.deposit(t, 1)
+			synctest.Wait()
+		}
+		require.Len(t, reads, 3)
+		require.NoError(t, r.stop())
+		w.requireReplayed(t)
 	})
 }

@@ -111,7 +111,7 @@ func (w *worker) step(ctx, work context.Context) error {
 	if page.Next < page.Head {
 		return nil
 	}
-	return w.wait(ctx)
+	return w.wait(ctx, page)
 }
 
 // ready sees to it that the worker knows its checkpoint and what is parked.
@@ -270,9 +270,9 @@ func (w *worker) stateAt(page eventstore.Page) State {
 	}
 }
 
-// wait returns when there may be more, when a checkpoint that lags behind is due, which the next step then stores, or
+// wait returns when there may be more than in a page, when a checkpoint that lags behind is due, which the next step then stores, or
 // when there is something new in the inbox.
-func (w *worker) wait(ctx context.Context) error {
+func (w *worker) wait(ctx context.Context, page eventstore.Page) error {
 	called, end := w.inbox.listen(ctx)
 	defer end()
 	if w.cursor.lags() {
@@ -280,7 +280,7 @@ func (w *worker) wait(ctx context.Context) error {
 		called, cancel = context.WithTimeout(called, w.cursor.due())
 		defer cancel()
 	}
-	err := w.store.Wait(called, w.cursor.position)
+	err := w.store.Wait(called, page)
 	if called.Err() != nil && ctx.Err() == nil {
 		return nil
 	}

@@ -57,7 +57,7 @@ func (c *client) page(ctx context.Context) {
 	}
 	call := &pageCall{span: span{by: c.name}, after: after, opts: someOptions(c.batches.rng)}
 	call.opts.Limit = 1 + c.batches.rng.IntN(40)
-	_ = c.readPage(ctx, c.store, call)
+	_, _ = c.readPage(ctx, c.store, call)
 }
 
 // someOptions selects everything every other time.
@@ -67,20 +67,20 @@ func someOptions(rng *rand.Rand) eventstore.ReadOptions {
 }
 
 // readPage makes the call and records it if it succeeds.
-func (r *round) readPage(ctx context.Context, store *eventstore.Store, call *pageCall) error {
+func (r *round) readPage(ctx context.Context, store *eventstore.Store, call *pageCall) (eventstore.Page, error) {
 	call.begin = r.rec.tick()
 	page, err := store.ReadAll(ctx, call.after, &call.opts)
 	call.end = r.rec.tick()
 	if err != nil {
 		r.readFailed(ctx, &call.span, fmt.Sprintf("read the log after position %d", call.after), err)
-		return err
+		return page, err
 	}
 	call.next, call.head = page.Next, page.Head
 	for i := range page.Events {
 		call.got = append(call.got, r.entry(&page.Events[i]))
 	}
 	record(r.rec, &r.rec.pages, call)
-	return nil
+	return page, nil
 }
 
 // readers follow the log while the clients write: one page by page, the others by subscription.
@@ -151,15 +151,14 @@ func (f *reader) tail(ctx context.Context) {
 	for ctx.Err() == nil && f.broken() == nil {
 		call := &pageCall{span: span{by: f.name}, after: next, opts: f.opts}
 		call.opts.Limit = 1 + f.rng.IntN(20)
-		if f.readPage(ctx, f.store, call) != nil {
+		page, err := f.readPage(ctx, f.store, call)
+		if err != nil {
 			pauseFor(ctx, outage)
 			continue
 		}
 		next = call.next
 		f.advance(next)
-		if call.next >= call.head {
-			_ = f.store.Wait(ctx, next) // what it fails with, the next page will
-		}
+		_ = f.store.Wait(ctx, page) // what it fails with, the next page will
 	}
 }
 
@@ -199,7 +198,7 @@ func (r *readers) finish(ctx context.Context) error {
 	soon, cancel := context.WithTimeout(ctx, patience/4)
 	defer cancel()
 	for i, store := range r.stores {
-		err := again(soon, func() error { return store.Wait(soon, r.known.top()-1) })
+		err := again(soon, func() error { return comeTo(soon, store, r.known.top()) })
 		if err != nil {
 			return r.stuck(err, violation(complete, fmt.Sprintf("the tide mark of handle %d did not come to position %d, which was acknowledged", i+1, r.known.top())))
 		}
@@ -213,6 +212,19 @@ func (r *readers) finish(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// comeTo waits until the tide mark has come to a position.
+func comeTo(ctx context.Context, store *eventstore.Store, position int64) error {
+	for {
+		page, err := store.ReadAll(ctx, max(0, position-1), &eventstore.ReadOptions{Limit: 1, Raw: true})
+		if err != nil || page.Head >= position {
+			return err
+		}
+		if err := store.Wait(ctx, page); err != nil {
+			return err
+		}
+	}
 }
 
 // stuck is the violation if time was up, and the error otherwise.

@@ -79,7 +79,7 @@ func (r *round) readBack(ctx context.Context, store *eventstore.Store, name stri
 	}
 	for next := r.start; ctx.Err() == nil && r.broken() == nil; {
 		call := &pageCall{span: span{by: name}, after: next}
-		if r.readPage(ctx, store, call) != nil {
+		if _, err := r.readPage(ctx, store, call); err != nil {
 			pauseFor(ctx, outage)
 			continue
 		}
