@@ -3,16 +3,20 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/lib/pq"
+
+	"github.com/tidemark-go/tidemark/projection"
 )
 
 const (
 	nameAppend     = "append alone"
 	nameSubscriber = "Tidemark, same process"
+	nameProjection = "Tidemark, a projection"
 	nameFollower   = "Tidemark, another process"
 	nameNotify     = "bare NOTIFY"
 	subscribers    = 4
@@ -43,6 +47,7 @@ func (b *bench) enterLatency(ctx context.Context, dbms string) ([]entrant, error
 	list := []entrant{
 		{name: nameAppend, kind: ours, turn: w.appendAlone},
 		{name: nameSubscriber, kind: ours, turn: w.sameProcess},
+		{name: nameProjection, kind: ours, turn: func(ctx context.Context) (sample, error) { return w.projected(ctx, b) }},
 		{name: nameFollower, kind: ours, turn: w.otherProcess},
 	}
 	if dbms == "sqlite" {
@@ -129,6 +134,35 @@ func (w *pinger) sameProcess(ctx context.Context) (sample, error) {
 	cancel()
 	wg.Wait()
 	return s, err
+}
+
+// projected measures until a handler is called in its transaction.
+func (w *pinger) projected(ctx context.Context, b *bench) (sample, error) {
+	b.made++
+	arrivals := make(chan time.Time, 1)
+	name := fmt.Sprintf("bench-%d", b.made)
+	p := projection.New(name, &projection.Options{From: projection.FromNow()})
+	projection.On(p, func(context.Context, projection.Event[lineAdded]) error {
+		arrivals <- time.Now()
+		return nil
+	})
+	runner, err := projection.NewRunner(w.t.store, nil, p)
+	if err != nil {
+		return sample{}, err
+	}
+	head, err := w.t.store.Head(ctx)
+	if err != nil {
+		return sample{}, err
+	}
+	running, cancel := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	go func() { ended <- runner.Run(running) }()
+	var s sample
+	if err = runner.WaitFor(ctx, name, head); err == nil {
+		s, err = w.receive(ctx, 1, arrivals)
+	}
+	cancel()
+	return s, errors.Join(err, <-ended)
 }
 
 // otherProcess has a copy of this program follow the log.
