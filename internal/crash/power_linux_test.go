@@ -1,6 +1,7 @@
 package crash_test
 
 import (
+	"maps"
 	"math/rand/v2"
 	"path/filepath"
 	"syscall"
@@ -68,9 +69,7 @@ func TestAPowerFailureTakesWhatIsAcknowledgedBeforeItIsSynced(t *testing.T) {
 func durableCluster(t *testing.T, disk *fault.Disk, settings map[string]string) *pgtest.Cluster {
 	t.Helper()
 	all := map[string]string{"fsync": "on", "full_page_writes": "on"}
-	for name, value := range settings {
-		all[name] = value
-	}
+	maps.Copy(all, settings)
 	cluster := pgtest.StartClusterIn(t, disk.Dir, all)
 	disk.Sync() // who sets it up does not wait for the disk
 	return cluster

@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Disk is a filesystem of its own, on a disk that is a file, which can be filled and whose power can be cut. Its methods must not run at the same
-// time.
+// Disk is a filesystem of its own, on a disk that is a file, which can be filled and whose power can be cut. Its methods must
+// not run at the same time.
 type Disk struct {
 	Dir string // where it is mounted, for anybody to write to
 
@@ -34,8 +34,9 @@ func StartDisk(tb testing.TB, megabytes int64) *Disk {
 	tb.Helper()
 	mkfs, err := exec.LookPath("mkfs.ext4")
 	_, loop := os.Stat("/dev/loop-control")
-	if err := errors.Join(err, loop); err != nil || os.Geteuid() != 0 {
-		tb.Skipf("a disk whose power can be cut needs root, a loop device, and mkfs.ext4 of e2fsprogs: %v", err)
+	if err != nil || loop != nil || os.Geteuid() != 0 {
+		tb.Skipf("a disk of the test's own needs root (we are user %d), a loop device (%v), and mkfs.ext4 of e2fsprogs (%v)",
+			os.Geteuid(), loop, err)
 	}
 	dir, err := os.MkdirTemp("/tmp", "tidemark-disk-") // a short path: see pgtest.StartClusterIn
 	require.NoError(tb, err)
