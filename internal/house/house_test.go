@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path"
 	"path/filepath"
@@ -130,4 +131,16 @@ func TestTheTableHasNoRowForAPackageThatIsGone(t *testing.T) {
 	for name := range mayImport {
 		require.True(t, slices.Contains(all, name), name)
 	}
+}
+
+// Without a C compiler Go turns cgo off by itself, and a newcomer need not know.
+func TestWithoutCgoTheCompilerSaysFirstWhatIsMissing(t *testing.T) {
+	t.Parallel()
+	build := exec.CommandContext(t.Context(), "go", "build", module+"/drivers/sqlite")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	require.Error(t, err)
+	lines := strings.Split(string(out), "\n")
+	require.Greater(t, len(lines), 1)
+	require.Contains(t, lines[1], "needs_CGO_ENABLED_1_and_a_C_compiler", string(out))
 }
