@@ -50,7 +50,7 @@ func (p *paged) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page, er
 func (p *paged) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
 	return fn(ctx)
 }
-func (p *paged) InTransaction(context.Context) bool              { return p.inTx }
+func (p *paged) InTransaction(context.Context) (bool, error)     { return p.inTx, nil }
 func (p *paged) OnEnd(_ context.Context, f func(committed bool)) { f(true) }
 
 // onePage is at most as long as a page, morePages is longer than two.

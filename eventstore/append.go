@@ -88,10 +88,12 @@ const maxRaces = 20
 // commit gives the driver's commit another try when it lost a race: the next one meets a clear answer.
 func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 	commit := s.group.commit
-	switch {
+	switch in, err := s.inTransaction(ctx); {
+	case err != nil:
+		return nil, err
 	case s.inline.Load() != nil:
 		commit = s.commitInline
-	case s.InTransaction(ctx):
+	case in:
 		commit = s.drv.Commit
 	}
 	for race := 0; ; race++ {

@@ -25,7 +25,15 @@ func (s *Store) Transactional() bool { return s.transactor != nil }
 
 // InTransaction reports whether ctx carries a transaction of the driver's database.
 func (s *Store) InTransaction(ctx context.Context) bool {
-	return s.transactor != nil && s.transactor.InTransaction(ctx)
+	in, err := s.inTransaction(ctx)
+	return in && err == nil
+}
+
+func (s *Store) inTransaction(ctx context.Context) (bool, error) {
+	if s.transactor == nil {
+		return false, nil
+	}
+	return s.transactor.InTransaction(ctx)
 }
 
 // OnEnd has f run once the transaction that ctx carries has ended, and tells whether it was committed. Without a

@@ -107,7 +107,9 @@ func TestForgettingInATransaction(t *testing.T) {
 				require.NoError(t, err)
 				_, err = w.vault.Forget(ctx, "c-1")
 				require.NoError(t, err)
-				require.True(t, tx.InTransaction(ctx))
+				in, err := tx.InTransaction(ctx)
+				require.NoError(t, err)
+				require.True(t, in)
 				before, err := w.store.Append(ctx, stream("1"), eventstore.Any, eventstore.Events(anna)...)
 				require.ErrorIs(t, err, privacy.ErrForgotten, before)
 				return result

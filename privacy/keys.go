@@ -128,14 +128,19 @@ func (v *Vault) all(ctx context.Context) iter.Seq2[driver.Key, error] {
 
 const listPage = 500
 
+// inTransaction reports whether ctx carries a transaction of the key store's database.
 func (v *Vault) inTransaction(ctx context.Context) bool {
-	return v.tx != nil && v.tx.InTransaction(ctx)
+	if v.tx == nil {
+		return false
+	}
+	in, err := v.tx.InTransaction(ctx)
+	return in && err == nil
 }
 
 // keyContext returns the context to call the key store with. A transaction of another database, such as that of the
 // events, is none of its business, and it would refuse it.
 func (v *Vault) keyContext(ctx context.Context) context.Context {
-	if v.tx == nil || v.tx.InTransaction(ctx) {
+	if v.tx == nil || v.inTransaction(ctx) {
 		return ctx
 	}
 	return valueless{ctx}

@@ -23,9 +23,9 @@ func (s *Store) Transact(ctx context.Context, fn func(ctx context.Context) error
 }
 
 // InTransaction implements driver.Transactor.
-func (s *Store) InTransaction(ctx context.Context) bool {
+func (s *Store) InTransaction(ctx context.Context) (bool, error) {
 	_, ok, err := sqltx.Of(ctx, s.db)
-	return ok && err == nil
+	return ok, err
 }
 
 // OnEnd implements driver.Transactor.

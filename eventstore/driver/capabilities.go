@@ -86,13 +86,15 @@ type Checkpointer interface {
 
 // Transactor lets other calls join a transaction of the driver's database. A transaction is carried by the context, and
 // every call of this driver that is given this context takes part. A context that carries a transaction of another
-// database makes every call fail with an error that says so.
+// database, or one that has ended, makes every call fail with an error that says so.
 type Transactor interface {
 	// Transact runs fn in a transaction: committed if fn returns nil, rolled back if it returns an error, which is
 	// returned as it is, or panics. If ctx carries a transaction already, fn joins it.
 	Transact(ctx context.Context, fn func(ctx context.Context) error) error
-	// InTransaction reports whether ctx carries a transaction of this driver's database.
-	InTransaction(ctx context.Context) bool
+	// InTransaction reports whether ctx carries a transaction of this driver's database. Its error is the one that every
+	// call with this context fails with, because the transaction is another database's or has ended: the portable layer
+	// asks before it has a commit ride with others, whose context is none of its caller's.
+	InTransaction(ctx context.Context) (bool, error)
 	// OnEnd has f run once the transaction of ctx has ended, and tells whether it was committed. f must not use the
 	// transaction.
 	OnEnd(ctx context.Context, f func(committed bool))

@@ -34,6 +34,7 @@ type broken struct {
 	deleteDead     func(ctx context.Context, projection string, position int64) error
 	deadLetters    func(ctx context.Context, projection string, after int64, limit int) ([]driver.DeadLetter, error)
 	transact       func(ctx context.Context, fn func(ctx context.Context) error) error
+	inTransaction  func(ctx context.Context) (bool, error)
 	onEnd          func(ctx context.Context, f func(committed bool))
 	migrate        func(ctx context.Context) error
 	keys           brokenKeys
@@ -46,7 +47,7 @@ func newBroken(h *toyHandle) *broken {
 		saveSnapshot: h.SaveSnapshot, loadSnapshot: h.LoadSnapshot, readTail: h.ReadTail, saveCheckpoint: h.SaveCheckpoint,
 		loadCheckpoint: h.LoadCheckpoint, acquire: h.Acquire, saveLease: h.SaveLease, releaseLease: h.ReleaseLease,
 		leases: h.Leases, saveDead: h.SaveDeadLetter, deleteDead: h.DeleteDeadLetter, deadLetters: h.DeadLetters,
-		transact: h.Transact, onEnd: h.OnEnd, migrate: h.Migrate}
+		transact: h.Transact, inTransaction: h.InTransaction, onEnd: h.OnEnd, migrate: h.Migrate}
 	b.commitBatch = func(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
 		outcomes := make([]driver.Outcome, len(commits))
 		for i, writes := range commits {
@@ -133,6 +134,14 @@ func (b *broken) DeadLetters(ctx context.Context, projection string, after int64
 
 func (b *broken) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
 	return b.transact(ctx, fn)
+}
+
+func (b *broken) InTransaction(ctx context.Context) (bool, error) { return b.inTransaction(ctx) }
+
+// inside reports whether ctx carries a transaction.
+func (b *broken) inside(ctx context.Context) bool {
+	in, err := b.toyHandle.InTransaction(ctx)
+	return in && err == nil
 }
 
 func (b *broken) OnEnd(ctx context.Context, f func(committed bool)) { b.onEnd(ctx, f) }

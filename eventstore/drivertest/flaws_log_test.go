@@ -68,7 +68,7 @@ func overlooksWhileBusy() func(b *broken) {
 	return func(b *broken) {
 		b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 			receipts, err := b.toyHandle.Commit(ctx, writes)
-			if b.InTransaction(ctx) {
+			if b.inside(ctx) {
 				meet()
 			}
 			return receipts, err

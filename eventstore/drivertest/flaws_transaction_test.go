@@ -68,6 +68,27 @@ func apartFlaws() []flaw {
 				return b.toyHandle.Commit(ctx, writes)
 			}
 		}},
+		{name: "it forgets that a transaction has ended", catches: []catch{
+			{"T1/a transaction that has ended is refused", "Commit takes a context"},
+		}, spoil: func(b *broken) {
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				if _, err := b.carried(ctx); err != nil {
+					return b.toyHandle.Commit(outside(ctx), writes)
+				}
+				return b.toyHandle.Commit(ctx, writes)
+			}
+		}},
+		{name: "it says of a transaction that it can't take part in that there is none", catches: []catch{
+			{"T1/a transaction of another database is refused while others append", "succeeds"},
+			{"T1/a transaction that has ended is refused while others append", "succeeds"},
+		}, spoil: func(b *broken) {
+			b.batches = true
+			b.inTransaction = func(ctx context.Context) (bool, error) { return b.inside(ctx), nil }
+			b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+				time.Sleep(time.Millisecond) // so that others queue up
+				return b.toyHandle.Commit(ctx, writes)
+			}
+		}},
 	}
 }
 

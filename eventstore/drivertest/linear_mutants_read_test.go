@@ -15,7 +15,7 @@ func readMutants() []mutant {
 			stale := every(7)
 			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
 				page, err := b.toyHandle.ReadStream(ctx, q)
-				if stale() && !b.InTransaction(ctx) {
+				if stale() && !b.inside(ctx) {
 					time.Sleep(3 * time.Millisecond)
 				}
 				return page, err
@@ -43,7 +43,7 @@ func readMutants() []mutant {
 		{"shows a transaction's events before it commits", []string{"reads", "nothing else", "linearizable", "ends"}, func(b *broken) {
 			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
 				page, err := b.toyHandle.ReadStream(ctx, q)
-				if !b.InTransaction(ctx) && !q.Backward && q.To == 0 && len(page) < q.Limit {
+				if !b.inside(ctx) && !q.Backward && q.To == 0 && len(page) < q.Limit {
 					page = append(page, b.uncommitted(q, int64(len(page)))...)
 				}
 				return page, err

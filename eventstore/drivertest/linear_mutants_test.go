@@ -187,7 +187,7 @@ func appendMutants() []mutant {
 func acknowledgesEarly(b *broken) {
 	early := every(5)
 	b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
-		if !early() || b.InTransaction(ctx) {
+		if !early() || b.inside(ctx) {
 			return b.toyHandle.Commit(ctx, writes)
 		}
 		type answer struct {
@@ -289,7 +289,7 @@ func checksUnguarded(b *broken) {
 	b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 		only := func(w driver.Write) bool { return len(w.Events) == 0 }
 		rest := slices.DeleteFunc(slices.Clone(writes), only)
-		if len(rest) == 0 || len(rest) == len(writes) || b.InTransaction(ctx) {
+		if len(rest) == 0 || len(rest) == len(writes) || b.inside(ctx) {
 			return b.toyHandle.Commit(ctx, writes)
 		}
 		checked, err := b.toyHandle.Commit(ctx, slices.DeleteFunc(slices.Clone(writes), func(w driver.Write) bool { return !only(w) }))

@@ -32,7 +32,12 @@ func commitOperation(writes []driver.Write) operation {
 		case err != nil:
 			return nil, err
 		}
-		inside := s.transactor != nil && s.transactor.InTransaction(ctx)
+		inside := false
+		if s.transactor != nil {
+			if inside, err = s.transactor.InTransaction(ctx); err != nil {
+				return nil, err
+			}
+		}
 		return func(s *side) string { return describeReceipts(s, receipts, inside) }, nil
 	}}
 }

@@ -29,18 +29,26 @@ type toyTx struct {
 
 type toyKey struct{}
 
-// carried returns the transaction of ctx, nil if there is none, and an error if it is another database's.
+// carried returns the transaction of ctx, nil if there is none, and an error if it is another database's or has ended.
 func (h *toyHandle) carried(ctx context.Context) (*toyTx, error) {
 	tx, _ := ctx.Value(toyKey{}).(*toyTx)
-	if tx != nil && tx.h.db != h.db {
+	switch {
+	case tx == nil:
+		return nil, nil
+	case tx.h.db != h.db:
 		return nil, errors.New("toy: the context carries a transaction of another database")
+	}
+	h.db.mu.Lock()
+	defer h.db.mu.Unlock()
+	if tx.ended {
+		return nil, errors.New("toy: the context carries a transaction that has ended")
 	}
 	return tx, nil
 }
 
-func (h *toyHandle) InTransaction(ctx context.Context) bool {
+func (h *toyHandle) InTransaction(ctx context.Context) (bool, error) {
 	tx, err := h.carried(ctx)
-	return tx != nil && err == nil
+	return tx != nil, err
 }
 
 func (h *toyHandle) OnEnd(ctx context.Context, f func(committed bool)) {

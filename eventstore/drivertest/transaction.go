@@ -3,7 +3,9 @@ package drivertest
 import (
 	"context"
 	"errors"
+	"fmt"
 
+	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
@@ -32,6 +34,9 @@ func t1() clause {
 			{name: "the outcome is told after the end", needs: needs, run: outcomeIsTold},
 			{name: "a context that ends inside the transaction", needs: needs, run: contextEndsInside},
 			{name: "a transaction of another database is refused", needs: needs, run: otherDatabaseRefused},
+			{name: "a transaction that has ended is refused", needs: needs, run: endedRefused},
+			{name: "a transaction of another database is refused while others append", needs: needs, run: otherDatabaseRefusedAmongOthers},
+			{name: "a transaction that has ended is refused while others append", needs: needs, run: endedRefusedAmongOthers},
 		}}
 }
 
@@ -133,12 +138,11 @@ func (p *probe) panics(with any) (passed any) {
 }
 
 func innerJoins(p *probe) {
-	drv := p.drv.(driver.Transactor)
 	nested := func(end error) error {
 		return p.transact(p.ctx, func(ctx context.Context) error {
 			p.insert(ctx, p.handle, named("a"))
 			err := p.transact(ctx, func(ctx context.Context) error {
-				p.that(drv.InTransaction(ctx), "InTransaction is false inside a transaction inside another")
+				p.inTransaction(ctx, true, "inside a transaction inside another")
 				p.insert(ctx, p.handle, named("b"))
 				return nil
 			})
@@ -181,12 +185,12 @@ func seesItsOwn(p *probe) {
 
 func outcomeIsTold(p *probe) {
 	drv := p.drv.(driver.Transactor)
-	p.that(!drv.InTransaction(p.ctx), "InTransaction is true without a transaction")
+	p.inTransaction(p.ctx, false, "without a transaction")
 	for n, end := range []error{nil, errRollback, nil} {
 		var told []bool
 		var visible int
 		err := drv.Transact(p.ctx, func(ctx context.Context) error {
-			p.that(drv.InTransaction(ctx), "InTransaction is false inside a transaction")
+			p.inTransaction(ctx, true, "inside a transaction")
 			p.insert(ctx, p.handle, named("%d", n))
 			drv.OnEnd(ctx, func(committed bool) { told = append(told, committed) })
 			drv.OnEnd(ctx, func(committed bool) {
@@ -218,20 +222,76 @@ func contextEndsInside(p *probe) {
 	p.append(named("b"), driver.NoStream, events(1)...)
 }
 
+func (p *probe) inTransaction(ctx context.Context, want bool, where string) {
+	in, err := p.drv.(driver.Transactor).InTransaction(ctx)
+	p.ok(err, "ask whether this is %s", where)
+	p.equal(want, in, "InTransaction %s", where)
+}
+
 // otherDatabaseRefused begins a transaction in one database and passes its context to a handle on another.
 func otherDatabaseRefused(p *probe) {
-	other := p.foreign()
-	err := other.transact(p.ctx, func(ctx context.Context) error {
-		_, err := p.drv.Commit(ctx, []driver.Write{write(named("a"), driver.Any, events(1)...)})
-		p.that(err != nil, "Commit takes a context with a transaction of another database")
-		_, err = p.readStream(ctx, named("a"))
-		p.that(err != nil, "ReadStream takes a context with a transaction of another database")
-		_, err = p.drv.ReadAll(ctx, driver.AllQuery{Limit: 1, MaxBytes: 1})
-		p.that(err != nil, "ReadAll takes a context with a transaction of another database")
-		err = p.transact(ctx, func(context.Context) error { return nil })
-		p.that(err != nil, "Transact takes a context with a transaction of another database")
+	p.inOtherDatabase(func(ctx context.Context) { p.refused(ctx, "a transaction of another database") })
+	p.equal(0, len(p.log()), "events in the log")
+}
+
+func (p *probe) inOtherDatabase(f func(ctx context.Context)) {
+	err := p.foreign().transact(p.ctx, func(ctx context.Context) error {
+		f(ctx)
 		return nil
 	})
 	p.ok(err, "a transaction of another database")
+}
+
+// outlived returns the context of a transaction that has ended.
+func (p *probe) outlived() (kept context.Context) {
+	err := p.transact(p.ctx, func(ctx context.Context) error {
+		kept = ctx
+		return nil
+	})
+	p.ok(err, "a transaction without a call")
+	return kept
+}
+
+func endedRefused(p *probe) {
+	p.refused(p.outlived(), "a transaction that has ended")
 	p.equal(0, len(p.log()), "events in the log")
+}
+
+func (p *probe) refused(ctx context.Context, carried string) {
+	_, err := p.drv.Commit(ctx, []driver.Write{write(named("a"), driver.Any, events(1)...)})
+	p.that(err != nil, "Commit takes a context with %s", carried)
+	_, err = p.readStream(ctx, named("a"))
+	p.that(err != nil, "ReadStream takes a context with %s", carried)
+	_, err = p.drv.ReadAll(ctx, driver.AllQuery{Limit: 1, MaxBytes: 1})
+	p.that(err != nil, "ReadAll takes a context with %s", carried)
+	err = p.transact(ctx, func(context.Context) error { return nil })
+	p.that(err != nil, "Transact takes a context with %s", carried)
+	_, err = p.drv.(driver.Transactor).InTransaction(ctx)
+	p.that(err != nil, "InTransaction takes a context with %s", carried)
+}
+
+func otherDatabaseRefusedAmongOthers(p *probe) {
+	p.inOtherDatabase(func(ctx context.Context) { p.refusedAmongOthers(ctx, "a transaction of another database") })
+}
+
+func endedRefusedAmongOthers(p *probe) {
+	p.refusedAmongOthers(p.outlived(), "a transaction that has ended")
+}
+
+// refusedAmongOthers appends through the portable store, half with a context and half without what it carries. The former
+// must be refused, and not ride along in a batch of the latter.
+func (p *probe) refusedAmongOthers(ctx context.Context, carried string) {
+	const each = 20
+	store := p.portable()
+	p.together(2*each, func(plain context.Context, i int) error {
+		if i%2 == 0 {
+			_, err := store.Append(plain, named("%d", i), eventstore.NoStream, notes(3)...)
+			return err
+		}
+		if _, err := store.Append(ctx, named("%d", i), eventstore.NoStream, notes(3)...); err == nil {
+			return fmt.Errorf("an append with %s succeeds", carried)
+		}
+		return nil
+	})
+	p.equal(3*each, len(p.log()), "events in the log")
 }
