@@ -16,11 +16,13 @@ import (
 // server, which ends when its log can't grow.
 func TestEveryAcknowledgedAppendIsThereOnceWhenTheDiskWasFull(t *testing.T) {
 	t.Parallel()
+	blows := min(torture.Rounds(t, 3), 20)
+	left := int64(8 * blows) // of megabytes, for what is stored meanwhile: the disk is to be full for a while only
 	t.Run("SQLite", func(t *testing.T) {
 		t.Parallel()
-		disk := fault.StartDisk(t, 16)
+		disk := fault.StartDisk(t, 16+left)
 		database := filepath.Join(disk.Dir, "crash.db")
-		strikeServer(t, database, torture.Rounds(t, 3), func() {
+		strikeServer(t, database, blows, func() {
 			disk.Fill()
 			appendUntilItFails(t, database)
 			disk.Clear()
@@ -28,10 +30,10 @@ func TestEveryAcknowledgedAppendIsThereOnceWhenTheDiskWasFull(t *testing.T) {
 	})
 	t.Run("Postgres", func(t *testing.T) {
 		t.Parallel()
-		disk := fault.StartDisk(t, 256)
+		disk := fault.StartDisk(t, 256+left)
 		cluster := durableCluster(t, disk, nil)
 		database := cluster.DSN("postgres")
-		strikeServer(t, database, torture.Rounds(t, 3), func() {
+		strikeServer(t, database, blows, func() {
 			db := connect(t, database)
 			disk.Fill()
 			appendUntilItFails(t, database)
