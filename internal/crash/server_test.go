@@ -128,9 +128,7 @@ func strikeServer(t *testing.T, database string, blows int, strike func()) {
 	reader := follower{seen: map[int64]int{}, moved: make(chan struct{}, 1)}
 	group.Go(func() { reader.run(ctx, store) })
 	for range blows {
-		for range between {
-			<-w.appended
-		}
+		w.await(t, between)
 		strike()
 	}
 	w.stop.Store(true)
@@ -165,6 +163,20 @@ func newWriters(store *eventstore.Store, room int) *writersAtWork {
 	w := &writersAtWork{store: store, appended: make(chan struct{}, room), acknowledged: map[string]bool{}}
 	w.left.Store(writers)
 	return w
+}
+
+// await waits until something was appended so many times. A writer that never gets on is to fail the test, not to hang it.
+func (w *writersAtWork) await(t *testing.T, times int) {
+	t.Helper()
+	const patience = 2 * time.Minute
+	late := time.After(patience)
+	for range times {
+		select {
+		case <-w.appended:
+		case <-late:
+			require.FailNow(t, "appends don't get on", "not %d of them within %v", times, patience)
+		}
+	}
 }
 
 func (w *writersAtWork) run(ctx context.Context) error {
