@@ -242,6 +242,27 @@ func TestCloseEndsSubscriptionsAndWaitsForCallsInFlight(t *testing.T) {
 	})
 }
 
+func TestCloseWakesWhoeverWaitsWithoutThePoll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, err := eventstore.New(memory.New(), accounts(), &eventstore.Options{PollInterval: time.Hour})
+		require.NoError(t, err)
+		page, err := s.ReadAll(t.Context(), 0, nil)
+		require.NoError(t, err)
+		subscribed, waited := make(chan error, 1), make(chan error, 1)
+		go func() {
+			_, err := collect(s.Subscribe(t.Context(), 0, nil))
+			subscribed <- err
+		}()
+		go func() { waited <- s.Wait(t.Context(), page) }()
+		synctest.Wait()
+		began := time.Now()
+		require.NoError(t, s.Close())
+		require.ErrorIs(t, <-subscribed, eventstore.ErrClosed)
+		require.NoError(t, <-waited)
+		require.Zero(t, time.Since(began))
+	})
+}
+
 // slow holds a commit until it is released.
 type slow struct {
 	*memory.Store
