@@ -216,6 +216,54 @@ func TestWhoeverWaitsEndsWithTheContextAndLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+// While the driver tells of commits, the poll only makes up for what it may have missed.
+func TestAnIdleSubscriberLooksOnceASecondWhereTheDriverHears(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := memory.New()
+		d := &struct {
+			counting
+			driver.Waiter
+		}{counting{Store: m}, m}
+		s := open(t, d, accounts(), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		_, err := collect(s.Subscribe(ctx, 0, nil))
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.InDelta(t, 60, d.reads.Load(), 2)
+	})
+}
+
+// slowToLeave takes a second to end a watch.
+type slowToLeave struct {
+	*memory.Store
+	watching atomic.Int64
+}
+
+func (s *slowToLeave) Watch(ctx context.Context, wake func()) error {
+	s.watching.Add(1)
+	defer s.watching.Add(-1)
+	err := s.Store.Watch(ctx, wake)
+	time.Sleep(time.Second) // of the bubble's time
+	return err
+}
+
+func TestTheLastWhoWaitsReturnsWhenNothingWatchesAnyMore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &slowToLeave{Store: memory.New()}
+		s := open(t, d, accounts(), nil)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		left := make(chan int64)
+		go func() {
+			_, _ = collect(s.Subscribe(ctx, 0, nil))
+			left <- d.watching.Load()
+		}()
+		synctest.Wait()
+		require.Equal(t, int64(1), d.watching.Load())
+		require.Zero(t, <-left)
+	})
+}
+
 func TestCloseEndsSubscriptionsAndWaitsForCallsInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := &slow{Store: memory.New(), release: make(chan struct{})}
