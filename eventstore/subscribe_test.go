@@ -202,6 +202,49 @@ func TestAStoreThatCanNotHearSaysSoOncePollsAndTriesAgain(t *testing.T) {
 	})
 }
 
+// goesDeaf hears until it is told not to any more.
+type goesDeaf struct {
+	*memory.Store
+	deaf chan struct{}
+}
+
+func (g *goesDeaf) Watch(ctx context.Context, wake func()) error {
+	select {
+	case <-g.deaf:
+		return errors.New("the listener is lost")
+	default:
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-g.deaf:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return g.Store.Watch(ctx, wake)
+}
+
+func TestACommitOfTheSameStoreWakesASubscriberWhoseDriverHasGoneDeaf(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := &goesDeaf{memory.New(), make(chan struct{})}
+		s := open(t, d, accounts(), &eventstore.Options{PollInterval: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+		got := make(chan time.Time)
+		go func() {
+			for range s.Subscribe(t.Context(), 0, &eventstore.ReadOptions{Limit: 1}) {
+				got <- time.Now()
+			}
+		}()
+		synctest.Wait()
+		close(d.deaf)
+		synctest.Wait()
+		mustAppend(t, s, ada, deposited{1})
+		sent := time.Now()
+		require.Zero(t, (<-got).Sub(sent))
+	})
+}
+
 func TestWhoeverWaitsEndsWithTheContextAndLeavesNothingBehind(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
 		s, err := eventstore.New(memory.New(), accounts(), nil)
