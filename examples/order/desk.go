@@ -98,7 +98,8 @@ func (d *desk) project(ctx context.Context, work func(r *projection.Runner) erro
 	return errors.Join(err, <-ended)
 }
 
-// caughtUp returns when the read model has every event that was committed before.
+// caughtUp returns when the read model has every event that was committed before. Nobody else appends here, so the head is
+// where the last of them stands; a service that has others beside it waits for the Position of what it has updated.
 func (d *desk) caughtUp(ctx context.Context, r *projection.Runner) error {
 	head, err := d.store.Head(ctx)
 	if err != nil {
