@@ -3,6 +3,8 @@ package drivertest_test
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 func hearing(hears func(b *broken, tx *toyTx) bool) func(b *broken) {
@@ -24,6 +26,16 @@ func wakeFlaws() []flaw {
 			spoil: hearing(func(b *broken, tx *toyTx) bool { return tx.h == b.toyHandle })},
 		{name: "it is deaf to transactions", hangs: true, catches: []catch{{"G7/the commit of a transaction wakes", unheard}},
 			spoil: hearing(func(_ *broken, tx *toyTx) bool { return !tx.explicit })},
+		{name: "its batches wake nobody", hangs: true, catches: []catch{{"G7/a batch of commits wakes", unheard}},
+			spoil: func(b *broken) {
+				var inBatch atomic.Bool
+				b.commitBatch = func(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
+					inBatch.Store(true)
+					defer inBatch.Store(false)
+					return b.toyHandle.CommitBatch(ctx, commits)
+				}
+				hearing(func(*broken, *toyTx) bool { return !inBatch.Load() })(b)
+			}},
 		{name: "it wakes one watcher only", hangs: true, catches: []catch{{"G7/every watcher is woken", unheard}},
 			spoil: func(b *broken) {
 				var watchers atomic.Int64

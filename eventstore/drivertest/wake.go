@@ -21,6 +21,7 @@ func g7() clause {
 			{name: "commits through another handle wake as well", needs: []need{waiter, reopen},
 				run: func(p *probe) { followOnWake(p, p.another()) }},
 			{name: "the commit of a transaction wakes", needs: transactional, run: transactionWakes},
+			{name: "a batch of commits wakes", needs: []need{waiter, batcher}, run: batchWakes},
 			{name: "every watcher is woken", needs: []need{waiter}, run: everyWatcherIsWoken},
 			{name: "watching ends with its context", needs: []need{waiter}, run: watchingEnds},
 			{name: "nobody is woken all the time while nothing is committed", needs: []need{waiter}, run: idleIsQuiet},
@@ -115,6 +116,14 @@ func transactionWakes(p *probe) {
 		tx.append(named("a"), driver.Any, events(1)...)
 		tx.commit()
 		w.until(reader, n, "by the commit of a transaction")
+	}
+}
+
+func batchWakes(p *probe) {
+	w, reader, o := p.watch(), newFollower(), p.newOracle()
+	for n := 1; n <= 10; n++ {
+		o.batch([]driver.Write{write(named("a"), driver.Any, events(1)...)}, []driver.Write{write(named("b"), driver.Any, events(1)...)})
+		w.until(reader, 2*n, "by a batch of commits")
 	}
 }
 
