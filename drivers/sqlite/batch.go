@@ -73,11 +73,11 @@ func batch(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write, floor in
 // concernsOne reports whether err is the outcome of one commit; else SQLite may have rolled back all of them.
 func concernsOne(err error) bool {
 	var sqlite sqlite3.Error
-	return !errors.As(err, &sqlite) || sqlite.Code == sqlite3.ErrConstraint
+	return !errors.Is(err, errLost) && (!errors.As(err, &sqlite) || sqlite.Code == sqlite3.ErrConstraint)
 }
 
 // commitOne makes one commit of a batch. It needs a savepoint only if it might be refused after its first statement.
-func commitOne(ctx context.Context, c *sqlx.Conn, writes []driver.Write) ([]driver.Receipt, error) {
+func commitOne(ctx context.Context, c session, writes []driver.Write) ([]driver.Receipt, error) {
 	if isSimple(writes) {
 		receipts, err := commitSimple(&writes[0], func(args []any) (sql.Result, error) {
 			return c.ExecContext(ctx, insertChecked, args...)
@@ -92,13 +92,13 @@ func commitOne(ctx context.Context, c *sqlx.Conn, writes []driver.Write) ([]driv
 		return receipts, exec(ctx, c, "RELEASE tidemark")
 	}
 	if undo := exec(ctx, c, "ROLLBACK TO tidemark; RELEASE tidemark"); undo != nil {
-		return nil, errors.Join(err, undo)
+		return nil, lost(undo, err)
 	}
 	return nil, explainOne(ctx, c, writes, err)
 }
 
 // explainOne is explain for one commit of a batch.
-func explainOne(ctx context.Context, c *sqlx.Conn, writes []driver.Write, err error) error {
+func explainOne(ctx context.Context, c session, writes []driver.Write, err error) error {
 	explained := explain(ctx, c, writes, err)
 	if errors.Is(explained, errUnexplained) {
 		return fmt.Errorf("%w: %w", driver.ErrRace, explained)

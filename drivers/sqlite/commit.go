@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -101,7 +102,7 @@ func (s *Store) commitSteps(ctx context.Context, c *sqlx.Conn, writes []driver.W
 }
 
 // commitInside takes part in the caller's transaction, which stays usable whatever happens.
-func (s *Store) commitInside(ctx context.Context, tx *sqlx.Tx, writes []driver.Write) ([]driver.Receipt, error) {
+func (s *Store) commitInside(ctx context.Context, tx session, writes []driver.Write) ([]driver.Receipt, error) {
 	own := s.ownOf(ctx)
 	own.mu.Lock()
 	defer own.mu.Unlock()
@@ -115,12 +116,20 @@ func (s *Store) commitInside(ctx context.Context, tx *sqlx.Tx, writes []driver.W
 	receipts, err := write(ctx, tx, writes, max(s.writer.floor.Load(), own.last))
 	if err != nil {
 		if undo := exec(ctx, tx, "ROLLBACK TO tidemark; RELEASE tidemark"); undo != nil {
-			return nil, errors.Join(err, undo)
+			return nil, lost(undo, err)
 		}
 		return nil, explain(ctx, tx, writes, err)
 	}
 	s.note(own, writes, receipts)
 	return receipts, exec(ctx, tx, "RELEASE tidemark")
+}
+
+// errLost: what a savepoint was for could not be undone, as when the context of the transaction has ended meanwhile. The
+// transaction is over, and what it was refused for is no answer: nobody has looked whether it is a retry.
+var errLost = errors.New("the transaction is lost")
+
+func lost(undo, err error) error {
+	return fmt.Errorf("%w: %w, after: %v", errLost, undo, err) //nolint:errorlint // err is not to be found in it
 }
 
 // write checks and stores, in a transaction that has the write lock, at positions above floor.
