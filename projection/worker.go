@@ -270,8 +270,8 @@ func (w *worker) stateAt(page eventstore.Page) State {
 	}
 }
 
-// wait returns when there may be more than in a page, when a checkpoint that lags behind is due, which the next step then stores, or
-// when there is something new in the inbox.
+// wait returns when there may be more than in a page, when a checkpoint that lags behind is due, which the next step then
+// stores, or when there is something new in the inbox.
 func (w *worker) wait(ctx context.Context, page eventstore.Page) error {
 	called, end := w.inbox.listen(ctx)
 	defer end()
