@@ -16,7 +16,7 @@ type look struct {
 }
 
 // wait returns nil when there may be more to read after a position: after a change, or when a look that is not older
-// than the poll interval has found it.
+// than the poll interval has found it. A context that has ended comes first: who gave it up wants no more.
 func (t *tide) wait(ctx context.Context, changed <-chan struct{}, position int64) error {
 	timer := time.NewTimer(t.interval())
 	defer timer.Stop()
@@ -25,7 +25,7 @@ func (t *tide) wait(ctx context.Context, changed <-chan struct{}, position int64
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
-			return nil
+			return ctx.Err()
 		case <-timer.C:
 		}
 		l := t.look(ctx)
@@ -33,14 +33,12 @@ func (t *tide) wait(ctx context.Context, changed <-chan struct{}, position int64
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-changed:
-			return nil
+			return ctx.Err()
 		case <-l.done:
 		}
 		switch {
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case l.err != nil, l.head > position:
-			return nil // if the look failed, so will reading, and that says why
+		case ctx.Err() != nil, l.err != nil, l.head > position:
+			return ctx.Err() // if the look failed, so will reading, and that says why
 		}
 		timer.Reset(time.Until(l.at.Add(t.interval())))
 	}

@@ -36,11 +36,11 @@ func (r *logReader) follow(ctx context.Context, yield func(Event, error) bool) e
 }
 
 // Wait returns nil as soon as there may be more in the log than what a page of ReadAll or Pages has come to, or the context's
-// error. It is what a reader does who works with pages and has come to the head. What was committed while the page was read,
-// or between that and the call, counts.
+// error, which comes first if both are so. It is what a reader does who works with pages and has come to the head. What was
+// committed while the page was read, or between that and the call, counts.
 func (s *Store) Wait(ctx context.Context, page Page) error {
 	if page.Next < page.Head {
-		return nil
+		return ctx.Err()
 	}
 	defer s.tide.listen()()
 	return s.tide.wait(ctx, page.changed, page.Next)

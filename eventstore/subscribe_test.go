@@ -259,6 +259,23 @@ func TestWhoeverWaitsEndsWithTheContextAndLeavesNothingBehind(t *testing.T) {
 	})
 }
 
+// Whoever has ended the context must not be sent to read once more, only to be told there that it has ended.
+func TestAContextThatHasEndedIsWhatWaitSaysWhateverThereIsToRead(t *testing.T) {
+	s := open(t, memory.New(), accounts(), nil)
+	behind, err := s.ReadAll(t.Context(), 0, nil)
+	require.NoError(t, err)
+	mustAppend(t, s, ada, deposited{1}, deposited{2})
+	notAtTheHead, err := s.ReadAll(t.Context(), 0, &eventstore.ReadOptions{Limit: 1})
+	require.NoError(t, err)
+	defer s.Listen()() // so that whoever waits hears of the commit at once
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 100 { // of two things that are so at once, either may be seen first
+		require.ErrorIs(t, s.Wait(ctx, behind), context.Canceled)
+		require.ErrorIs(t, s.Wait(ctx, notAtTheHead), context.Canceled)
+	}
+}
+
 // While the driver tells of commits, the poll only makes up for what it may have missed.
 func TestAnIdleSubscriberLooksOnceASecondWhereTheDriverHears(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
