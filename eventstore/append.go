@@ -40,6 +40,9 @@ type Receipt struct {
 // returns the stream's version. If ctx ends while the append is under way, the outcome is unknown and a retry with the
 // same ids is safe. Concurrent appends share commits where that is faster; each has its own outcome.
 //
+// What is too large for some database is refused on all: a payload of more than 64 MiB, metadata of more than 16 MiB, and an
+// append of more than 256 MiB in all, with 128 bytes counted for each event beside its text.
+//
 // A context of sqltx.In, or one that a projection's handler was given, makes the append part of that transaction.
 func (s *Store) Append(ctx context.Context, stream StreamID, expected ExpectedVersion, events ...NewEvent) (Receipt, error) {
 	receipts, err := s.AppendAll(ctx, Write{Stream: stream, Expected: expected, Events: events})
@@ -130,13 +133,8 @@ func (s *Store) prepare(ctx context.Context, writes []Write) ([]driver.Write, er
 		if prepared[i], err = p.write(w); err != nil {
 			return nil, err
 		}
-		for _, other := range prepared[:i] {
-			if other.Stream == w.Stream {
-				return nil, fmt.Errorf("eventstore: append: stream %q stands in the call twice: merge the two writes", w.Stream)
-			}
-		}
 	}
-	if err := p.uniqueIDs(prepared); err != nil {
+	if err := cmp.Or(uniqueStreams(prepared), p.uniqueIDs(prepared)); err != nil {
 		return nil, err
 	}
 	return prepared, s.protect(ctx, writes, prepared, p.downcasts)
@@ -149,6 +147,7 @@ type preparation struct {
 	metadata Metadata
 	encoded  []byte // metadata, encoded once
 	events   int
+	bytes    int // of all of it
 
 	downcasts map[uuid.UUID]downcastFunc // of the events that are stored in another way than they are written
 }
@@ -165,13 +164,24 @@ func (p *preparation) write(w Write) (driver.Write, error) {
 		if err := p.event(w.Stream, &w.Events[i], &events[i]); err != nil {
 			return driver.Write{}, fmt.Errorf("eventstore: append to stream %q: event %d: %w", w.Stream, i+1, err)
 		}
+		if p.bytes += sizeOf(&events[i]); p.bytes > maxAppend {
+			return driver.Write{}, fmt.Errorf("eventstore: append to stream %q: with event %d it comes to more than the %d bytes "+
+				"that are allowed: append it in parts", w.Stream, i+1, maxAppend)
+		}
 	}
 	p.events += len(events)
 	return driver.Write{Stream: w.Stream, Expected: w.Expected, Events: events}, nil
 }
 
-// maxPayload is far above what belongs into an event and below what any of the databases can take.
-const maxPayload = 64 << 20
+// The bounds of an event and of an append, in bytes, are far above what belongs there and below what any of the databases can
+// take. Beyond a gigabyte, quotes and all, Postgres drops the connection, which looks like a failure that a retry mends.
+// Metadata has a lower bound, since payloads alone decide where a page ends.
+const (
+	maxPayload  = 64 << 20
+	maxMetadata = 16 << 20
+	maxAppend   = 256 << 20
+	perEvent    = 128 // what an event costs beside its text, about
+)
 
 func (p *preparation) event(stream StreamID, e *NewEvent, out *driver.Event) error {
 	enc, err := p.store.reg.Encode(e.Payload)
@@ -202,7 +212,18 @@ func checkSize(e *driver.Event) error {
 	if len(e.Data) > maxPayload {
 		return fmt.Errorf("payload of %s is %d bytes long; %d are allowed", e.Type, len(e.Data), maxPayload)
 	}
+	if len(e.Metadata) > maxMetadata {
+		return fmt.Errorf("metadata of %s is %d bytes long; %d are allowed", e.Type, len(e.Metadata), maxMetadata)
+	}
 	return nil
+}
+
+func sizeOf(e *driver.Event) int {
+	n := perEvent + len(e.Data) + len(e.Metadata)
+	for _, tag := range e.Tags {
+		n += len(tag)
+	}
+	return n
 }
 
 func (p *preparation) metadataFor(e *NewEvent) ([]byte, error) {
@@ -216,6 +237,21 @@ func (p *preparation) metadataFor(e *NewEvent) ([]byte, error) {
 		}
 	}
 	return p.encoded, nil
+}
+
+func uniqueStreams(writes []driver.Write) error {
+	if len(writes) < 2 {
+		return nil
+	}
+	seen := make(map[StreamID]bool, len(writes))
+	for i := range writes {
+		stream := writes[i].Stream
+		if seen[stream] {
+			return fmt.Errorf("eventstore: append: stream %q stands in the call twice: merge the two writes", stream)
+		}
+		seen[stream] = true
+	}
+	return nil
 }
 
 func (p *preparation) uniqueIDs(writes []driver.Write) error {

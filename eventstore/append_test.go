@@ -3,6 +3,7 @@ package eventstore_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +46,31 @@ func TestBadInputIsRefusedWithTheRuleAndWritesNothing(t *testing.T) {
 			require.Zero(t, head)
 		})
 	}
+}
+
+func TestWhatIsTooLargeForADatabaseIsRefusedByItsSize(t *testing.T) {
+	s := open(t, memory.New(), blobs(), nil)
+	tags := slices.Repeat([]string{strings.Repeat("x", 255)}, 1<<18)
+	for name, c := range map[string]struct {
+		events []eventstore.NewEvent
+		want   string
+	}{
+		"a payload": {eventstore.Events(blob(make([]byte, 64<<20+1))), "event 1: payload of account.blob is 67108865 bytes long; 67108864 are allowed"},
+		"metadata":  {[]eventstore.NewEvent{{Payload: closed{}, Metadata: eventstore.Metadata{"k": strings.Repeat("x", 16<<20)}}}, "event 1: metadata of account.closed is 16777224 bytes long; 16777216 are allowed"},
+		"an append": {eventstore.Events(slices.Repeat([]any{blob(make([]byte, 60<<20))}, 5)...), "with event 5 it comes to more than the 268435456 bytes"},
+		"many tags": {slices.Repeat([]eventstore.NewEvent{{Payload: closed{}, Tags: tags}}, 5), "with event 5 it comes to more"},
+	} {
+		_, err := s.Append(t.Context(), ada, eventstore.Any, c.events...)
+		require.ErrorContains(t, err, `append to stream "account-ada": `, name)
+		require.ErrorContains(t, err, c.want, name)
+		require.False(t, eventstore.Retryable(err), name)
+	}
+	_, err := s.AppendAll(t.Context(), eventstore.Write{Stream: ada, Events: eventstore.Events(slices.Repeat([]any{blob(make([]byte, 60<<20))}, 3)...)},
+		eventstore.Write{Stream: account(2), Events: eventstore.Events(slices.Repeat([]any{blob(make([]byte, 60<<20))}, 2)...)})
+	require.ErrorContains(t, err, `append to stream "account-2": with event 2 it comes to more`)
+	head, err := s.Head(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, head)
 }
 
 func TestAStreamTwiceInOneCallIsRefused(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -91,6 +93,32 @@ func TestB1AppendsShareCommitsAndEachCallerGetsItsOwnOutcome(t *testing.T) {
 		require.NoError(t, duplicate.err)
 		require.Equal(t, eventstore.Receipt{Stream: account(1), Version: 1, Position: 1, Duplicate: true}, duplicate.receipt)
 		require.Equal(t, []int{1, 3}, d.flights, "the first goes at once, the others together")
+	})
+}
+
+// small takes little into a batch.
+type small struct{ *gated }
+
+func (small) Batching() driver.Batching {
+	return driver.Batching{Direct: 1, Lanes: 1, MaxCommits: 3, MaxEvents: 4}
+}
+
+func TestB1ABatchHasNoMoreInItThanTheDriverTakes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := small{newGated()}
+		s := open(t, d, accounts(), nil)
+		callers := []*caller{call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)}
+		for i, events := range []int{2, 2, 1, 1, 1, 1, 6} {
+			callers = append(callers, call(t.Context(), s, account(i+1), eventstore.Any, slices.Repeat(eventstore.Events(closed{}), events)...))
+		}
+		for range 5 {
+			d.gate <- nil
+		}
+		for _, c := range callers {
+			<-c.done
+			require.NoError(t, c.err)
+		}
+		require.Equal(t, []int{1, 2, 3, 1, 1}, d.flights, "four events, then three commits, then what is left before one that is too large")
 	})
 }
 
@@ -347,12 +375,16 @@ func (blobCodec) Unmarshal(b []byte, v any) error {
 	return nil
 }
 
+func blobs() *serializer.Registry {
+	reg := accounts()
+	serializer.Register[blob](reg, "account.blob", serializer.WithCodec(blobCodec{}))
+	return reg
+}
+
 func TestB5BeyondTheQueuesBoundCallersWaitWithTheirContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := newGated()
-		reg := accounts()
-		serializer.Register[blob](reg, "account.blob", serializer.WithCodec(blobCodec{}))
-		s := open(t, d, reg, nil)
+		s := open(t, d, blobs(), nil)
 		large := eventstore.Events(blob(make([]byte, 40<<20)))
 		blocker := call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)
 		inQueue := call(t.Context(), s, account(1), eventstore.Any, large...)
@@ -371,6 +403,26 @@ func TestB5BeyondTheQueuesBoundCallersWaitWithTheirContext(t *testing.T) {
 			require.NoError(t, c.err)
 		}
 		require.Equal(t, []int{1, 1, 1}, d.flights)
+	})
+}
+
+func TestB5MetadataCountsInTheQueueAndWhatIsLargerThanItGoesInAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := newGated()
+		s := open(t, d, blobs(), nil)
+		large := eventstore.NewEvent{Payload: blob(make([]byte, 1<<20)), Metadata: eventstore.Metadata{"note": strings.Repeat("n", 1<<20-20)}}
+		blocker := call(t.Context(), s, account(0), eventstore.Any, eventstore.Events(closed{})...)
+		alone := call(t.Context(), s, account(1), eventstore.Any, slices.Repeat([]eventstore.NewEvent{large}, 40)...)
+		ctx, cancel := context.WithCancel(t.Context())
+		outside := call(ctx, s, account(2), eventstore.Any, eventstore.Events(closed{})...)
+		cancel()
+		<-outside.done
+		require.ErrorContains(t, outside.err, "the queue of appends was full")
+		d.gate <- nil
+		d.gate <- nil
+		<-blocker.done
+		<-alone.done
+		require.NoError(t, alone.err)
 	})
 }
 

@@ -37,8 +37,8 @@ func (e *SnapshotError) Error() string {
 // Unwrap implements errors.Is and errors.As.
 func (e *SnapshotError) Unwrap() error { return e.Err }
 
-// SaveSnapshot stores a snapshot, unless the stream has one of a later version. It is ErrNotSupported if the driver
-// keeps no snapshots.
+// SaveSnapshot stores a snapshot, unless the stream has one of a later version. A state of more than 256 MiB is refused. The
+// error is ErrNotSupported if the driver keeps no snapshots.
 func (s *Store) SaveSnapshot(ctx context.Context, snap Snapshot) error {
 	if err := s.callSnapshots(snap.Stream); err != nil {
 		return err
@@ -66,6 +66,9 @@ func (s *Store) encodeSnapshot(ctx context.Context, snap *Snapshot) (driver.Snap
 	enc, down, err := s.downcastSnapshot(snap, enc)
 	if err != nil {
 		return driver.Snapshot{}, err
+	}
+	if len(enc.Data) > maxAppend {
+		return driver.Snapshot{}, fmt.Errorf("%s is %d bytes long; %d are allowed", enc.Type, len(enc.Data), maxAppend)
 	}
 	enc, err = s.protectSnapshot(ctx, snap, enc, down)
 	return driver.Snapshot{Stream: snap.Stream, Version: snap.Version, Type: enc.Type, Schema: enc.Schema,

@@ -35,6 +35,12 @@ func TestASnapshotComesBackAndAnOlderOneNeverReplacesIt(t *testing.T) {
 	require.Equal(t, []any{ada, int64(5), balance{5}}, []any{snap.Stream, snap.Version, snap.State})
 }
 
+func TestASnapshotThatIsTooLargeForADatabaseIsRefusedByItsSize(t *testing.T) {
+	s := open(t, memory.New(), blobs(), nil)
+	err := s.SaveSnapshot(t.Context(), eventstore.Snapshot{Stream: ada, Version: 1, State: blob(make([]byte, 256<<20+1))})
+	require.ErrorContains(t, err, `snapshot of stream "account-ada" at version 1: account.blob is 268435457 bytes long; 268435456 are allowed`)
+}
+
 func TestASnapshotThatCanNotBeUsedIsASnapshotError(t *testing.T) {
 	for name, harm := range map[string]func(*driver.Snapshot){
 		"another schema version": func(s *driver.Snapshot) { s.Schema = 2 },
