@@ -125,10 +125,10 @@ func TestAnotherStoresCommitIsFoundByThePollWhereTheDriverIsDeaf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		d := deaf{memory.New()}
 		reader, writer := open(t, d, accounts(), nil), open(t, d, accounts(), nil)
-		began := time.Now()
-		go mustAppend(t, writer, ada, closed{})
 		page, err := reader.ReadAll(t.Context(), 0, nil)
 		require.NoError(t, err)
+		began := time.Now()
+		go mustAppend(t, writer, ada, closed{})
 		require.NoError(t, reader.Wait(t.Context(), page))
 		require.LessOrEqual(t, time.Since(began), 50*time.Millisecond)
 	})
