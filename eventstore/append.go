@@ -90,7 +90,7 @@ const maxRaces = 20
 
 // commit gives the driver's commit another try when it lost a race: the next one meets a clear answer.
 func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
-	commit := s.group.commit
+	commit := s.commitShared
 	switch in, err := s.inTransaction(ctx); {
 	case err != nil:
 		return nil, err
@@ -109,6 +109,22 @@ func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Rec
 		}
 		for i := range writes {
 			writes[i].Contended = true
+		}
+	}
+}
+
+// commitShared is a commit that may share one with others, and keeps out of their way while a stream of it is held.
+func (s *Store) commitShared(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	for {
+		if err := s.held.pass(ctx, writes); err != nil {
+			return nil, err
+		}
+		receipts, err := s.group.commit(ctx, writes)
+		if errors.Is(err, driver.ErrHeld) {
+			receipts, err = s.held.commit(ctx, s.drv, writes)
+		}
+		if !errors.Is(err, driver.ErrHeld) {
+			return receipts, err
 		}
 	}
 }

@@ -35,6 +35,7 @@ type Store struct {
 	inline atomic.Pointer[func(ctx context.Context, events []Event) error] // of OnAppend
 
 	group groupCommit
+	held  heldStreams
 	tide  tide
 	calls calls
 }
@@ -83,6 +84,7 @@ func New(d driver.Store, reg *serializer.Registry, opts *Options) (*Store, error
 	s.deadLetters, _ = d.(driver.DeadLetterer)
 	s.transactor, _ = d.(driver.Transactor)
 	s.group.init(d)
+	s.held.init(s.group.limits.Held)
 	s.tide.init(d, &s.opts, s.Head)
 	s.calls.idle = make(chan struct{})
 	return s, nil

@@ -56,7 +56,7 @@ RETURNING version, global_position`
 		$10::text[] AS event_type, $11::integer[] AS schema_version, $12::text[] AS content_type, $13::json[] AS event_data,
 		$14::bytea[] AS event_bytes, $15::json[] AS metadata, $16::text[] AS tags, $17::timestamptz[] AS created_at
 ), guarded AS MATERIALIZED (
-	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key)::text, '') AS nothing
+	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text, '') AS nothing
 	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
 ), locked AS MATERIALIZED (
 	SELECT {lock} AS nothing
@@ -165,7 +165,7 @@ func (c conn) inTransaction(ctx context.Context, f func(c conn) error) error {
 
 // attempt tries once. It reports errRefused if a version is not as expected.
 func (c conn) attempt(ctx context.Context, writes []driver.Write, g guards) ([]driver.Receipt, error) {
-	if err := c.lock(ctx, g.exclusive); err != nil {
+	if err := c.lock(ctx, g.exclusive, patienceFor(writes)); err != nil {
 		return nil, err
 	}
 	receipts := make([]driver.Receipt, len(writes))
@@ -190,11 +190,11 @@ func (c conn) attempt(ctx context.Context, writes []driver.Write, g guards) ([]d
 func (c conn) appendStatement(writes []driver.Write, events int) *statement {
 	one := len(writes) == 1 && events == 1
 	switch {
-	case one && c.joined != nil:
+	case one && c.tx != nil:
 		return c.store.sql.appendOneInTx
 	case one:
 		return c.store.sql.appendOne
-	case c.joined != nil:
+	case c.tx != nil:
 		return c.store.sql.appendManyInTx
 	default:
 		return c.store.sql.appendMany

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"slices"
 	"time"
 
@@ -22,7 +23,7 @@ const appendBatch = `WITH input AS MATERIALIZED (
 		$14::bytea[] AS event_bytes, $15::json[] AS metadata, $16::text[] AS tags, $17::timestamptz[] AS created_at,
 		$18::bigint[] AS events
 ), guarded AS MATERIALIZED (
-	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key)::text, '') AS nothing
+	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text, '') AS nothing
 	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
 ), locked AS MATERIALIZED (
 	SELECT {lock} AS nothing
@@ -61,9 +62,11 @@ RETURNING id, version, global_position`
 
 // Batching implements driver.BatchCommitter. The server itself lets concurrent commits share a sync to disk; what batches
 // save is the work for each transaction, here and there. Two in flight keep the server busy while the next is made up. Where
-// a commit mostly waits, for a slow disk or over a network, there is work to spare, and two would have callers wait twice.
+// a commit mostly waits, for a slow disk or over a network, there is work to spare, and two would have callers wait twice. Those
+// that wait for somebody's open transaction may take half of the connections.
 func (s *Store) Batching() driver.Batching {
-	return driver.Batching{Direct: 1, Lanes: 2, MaxCommits: 256, MaxEvents: 1024, DirectIfSlow: 8, Slow: 1500 * time.Microsecond}
+	return driver.Batching{Direct: 1, Lanes: 2, MaxCommits: 256, MaxEvents: 1024, DirectIfSlow: 8, Slow: 1500 * time.Microsecond,
+		Held: cmp.Or(s.db.Stats().MaxOpenConnections, 16) / 2}
 }
 
 // CommitBatch implements driver.BatchCommitter. What one statement can decide goes in one statement; the rest, which is
@@ -76,12 +79,29 @@ func (s *Store) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]dr
 			return nil, failed(ctx, "append to "+streamNames(b.writes), err)
 		}
 	}
+	held := make(map[driver.StreamID]error)
 	for i := range outcomes {
 		if outcomes[i].Receipts == nil {
-			outcomes[i].Receipts, outcomes[i].Err = s.Commit(ctx, commits[i])
+			outcomes[i].Receipts, outcomes[i].Err = s.commitUnlessHeld(ctx, commits[i], held)
 		}
 	}
 	return outcomes, nil
+}
+
+// commitUnlessHeld keeps the streams of what has waited in vain, so that the others in a batch need not wait for the same again.
+func (s *Store) commitUnlessHeld(ctx context.Context, writes []driver.Write, held map[driver.StreamID]error) ([]driver.Receipt, error) {
+	for i := range writes {
+		if err := held[writes[i].Stream]; err != nil {
+			return nil, err
+		}
+	}
+	receipts, err := s.Commit(ctx, writes)
+	if errors.Is(err, driver.ErrHeld) {
+		for i := range writes {
+			held[writes[i].Stream] = err
+		}
+	}
+	return receipts, err
 }
 
 // refusedAsAWhole reports that the server has answered and stored nothing: one of the commits has spoiled the statement

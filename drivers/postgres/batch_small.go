@@ -52,8 +52,7 @@ func smallStatement(n int) string {
 			row = append(row, fmt.Sprintf(parameter, first+j+1))
 		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
-		guards = append(guards, fmt.Sprintf(
-			`pg_advisory_xact_lock_shared({events}::oid::integer, $%d::integer)::text`, first+smallGuard+1))
+		guards = append(guards, strings.ReplaceAll(guardOne, "$5", fmt.Sprintf("$%d", first+smallGuard+1)))
 	}
 	return locked(strings.ReplaceAll(appendSmall, "{rows}", strings.Join(rows, ", ")), takeLock, strings.Join(guards, " || "))
 }

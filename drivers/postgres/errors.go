@@ -16,7 +16,7 @@ import (
 // failure is an error of the database with what was being done and what it means to the caller.
 type failure struct {
 	doing string
-	kind  error // the context's error, driver.ErrRace, driver.ErrUnavailable or nil
+	kind  error // the context's error, driver.ErrRace, driver.ErrHeld, driver.ErrUnavailable or nil
 	err   error
 }
 
@@ -73,6 +73,8 @@ func answer(err error) bool {
 func meaning(err error) error {
 	code := sqlState(err)
 	switch {
+	case code == lockNotAvailable:
+		return driver.ErrHeld
 	case isRace(code):
 		return driver.ErrRace
 	case isLost(code), isShort(code), code == "" && isDisconnect(err):
@@ -91,16 +93,16 @@ func sqlState(err error) string {
 }
 
 const (
-	uniqueViolation = "23505"
-	deadlock        = "40P01"
+	uniqueViolation  = "23505"
+	deadlock         = "40P01"
+	lockNotAvailable = "55P03"
 )
 
 // isRace reports that another transaction was in the way.
 func isRace(code string) bool {
 	switch code {
 	case "40001", // serialization_failure
-		deadlock,
-		"55P03": // lock_not_available
+		deadlock:
 		return true
 	}
 	return false

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -75,17 +76,48 @@ func guardKeys(stream driver.StreamID) (fine, coarse int32) {
 
 // How an append takes the shared locks: for one event on one stream, and for the streams of an array.
 const (
-	guardOne  = `pg_advisory_xact_lock_shared({events}::oid::integer, $5::integer)::text`
+	guardOne  = `pg_advisory_xact_lock_shared({events}::oid::integer, $5::integer{bounded})::text`
 	guardMany = `guarded.nothing`
 )
 
-const lockStreams = `SELECT count(pg_advisory_xact_lock({events}::oid::integer, g.key)::text)
+// A transaction may hold a stream for as long as its caller likes, and whoever appends to the stream waits for its end, in the
+// unique index or for a lock. An append outside of a caller's transaction must not keep a lane meanwhile that others come after
+// in, so its wait is bounded, and ends with driver.ErrHeld. The bound is a setting that is local to the append's transaction.
+// It stands in the key of the first lock that is asked for, so that it is made before.
+const (
+	patience     = "100ms"
+	heldPatience = "2s" // more than the server's usual deadlock_timeout
+
+	boundBy = ` + (SELECT length(left(set_config('lock_timeout', {patience}, true), 0)))` // + 0
+)
+
+const lockStreams = `SELECT count(pg_advisory_xact_lock({events}::oid::integer, g.key{bounded})::text)
 FROM unnest($1::integer[]) AS g (key)`
 
-// lock takes exclusive locks.
-func (c conn) lock(ctx context.Context, keys []int32) error {
+// bounded fills in the bound of a statement's wait, an SQL expression, or none.
+func bounded(text, patience string) string {
+	bound := ""
+	if patience != "" {
+		bound = strings.ReplaceAll(boundBy, "{patience}", patience)
+	}
+	return strings.ReplaceAll(text, "{bounded}", bound)
+}
+
+// lock takes exclusive locks. In a transaction of the append's own it bounds how long that waits for locks, then and later.
+func (c conn) lock(ctx context.Context, keys []int32, patience string) error {
 	if len(keys) == 0 {
 		return nil
 	}
-	return c.each(ctx, c.store.sql.lockStreams, func(*sql.Rows) error { return nil }, integers(keys))
+	nothing := func(*sql.Rows) error { return nil }
+	if c.joined != nil {
+		return c.each(ctx, c.store.sql.lockStreamsInTx, nothing, integers(keys))
+	}
+	return c.each(ctx, c.store.sql.lockStreams, nothing, integers(keys), patience)
+}
+
+func patienceFor(writes []driver.Write) string {
+	if writes[0].Held {
+		return heldPatience
+	}
+	return patience
 }

@@ -1,7 +1,9 @@
 package postgres
 
 import (
+	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"github.com/lib/pq"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -76,6 +79,7 @@ func newSlowed(t *testing.T, dsn, step, slowStep string) *slowed {
 	for _, st := range []*statement{s.slow.sql.appendOne, s.slow.sql.appendMany, s.slow.sql.appendBatch, s.slow.sql.appendSmall[2]} {
 		require.Equal(t, 1, strings.Count(st.text, step), "the step to slow down, in\n%s", st.text)
 		st.text = strings.Replace(st.text, step, slowStep, 1)
+		st.text = strings.Replace(st.text, pq.QuoteLiteral(patience), "'0'", 1) // the gate may take longer
 	}
 	_, err := s.usual.db.ExecContext(t.Context(), slowly)
 	require.NoError(t, err)
@@ -174,6 +178,70 @@ func TestTheOrderOfAnAppend(t *testing.T) {
 			})
 		})
 	}
+}
+
+// holds has a transaction hold a stream until the test is over: with an event in it, or with nothing but a check.
+func holds(t *testing.T, s *Store, check bool) {
+	held := []driver.Write{some("held", driver.Any, 1)}
+	if check {
+		held = []driver.Write{some("held", driver.NoStream, 0), some("another", driver.Any, 1)}
+	}
+	ctx, end := context.WithCancel(t.Context())
+	began, ended := make(chan error), make(chan error, 1)
+	go func() {
+		ended <- s.Transact(ctx, func(tx context.Context) error {
+			_, err := s.Commit(tx, held)
+			began <- err
+			<-ctx.Done()
+			return ctx.Err()
+		})
+	}()
+	t.Cleanup(func() {
+		end()
+		require.ErrorIs(t, <-ended, context.Canceled)
+	})
+	require.NoError(t, <-began)
+}
+
+func TestAnAppendThatIsNobodysTurnGivesUpAStreamThatIsHeld(t *testing.T) {
+	held, free := some("held", driver.Any, 1), some("free", driver.Any, 1)
+	for how, check := range map[string]bool{"by an event": false, "by a check": true} {
+		t.Run(how, func(t *testing.T) {
+			inEveryPlan(t, func(t *testing.T, dsn string) {
+				s, err := Open(t.Context(), dsn, &Options{NotifyInterval: -1})
+				require.NoError(t, err)
+				t.Cleanup(func() { require.NoError(t, s.Close()) })
+				holds(t, s, check)
+				for name, writes := range map[string][]driver.Write{
+					"one event": {held}, "some events": {some("held", driver.Any, 3)}, "some streams": {free, held},
+					"a check besides": {free, some("held", driver.Any, 0)}, "so many streams that the locks are coarse": manyStreams(held),
+				} {
+					_, err := s.Commit(t.Context(), writes)
+					require.ErrorIs(t, err, driver.ErrHeld, name)
+				}
+				for name, n := range map[string]int{"small": 1, "large": 20} {
+					commits := [][]driver.Write{{held}, {some("held", 0, 1)}, {some("free", driver.Any, 2)}, {some("held", 0, 1), free}}
+					for range n {
+						commits = append(commits, []driver.Write{some("free "+name, driver.Any, 1)})
+					}
+					outcomes, err := s.CommitBatch(t.Context(), commits)
+					require.NoError(t, err, name)
+					for i, o := range outcomes {
+						require.Equal(t, commits[i][0].Stream.ID == "held", errors.Is(o.Err, driver.ErrHeld), "%s batch: commit %d: %v", name, i, o.Err)
+					}
+				}
+			})
+		})
+	}
+}
+
+// manyStreams are more streams than an append has fine locks for.
+func manyStreams(first driver.Write) []driver.Write {
+	writes := []driver.Write{first}
+	for i := range maxFine {
+		writes = append(writes, some(fmt.Sprint("many ", i), driver.Any, 1))
+	}
+	return writes
 }
 
 func TestTheOrderOfASmallBatch(t *testing.T) {

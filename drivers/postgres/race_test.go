@@ -120,7 +120,7 @@ func TestACheckWithoutEventsIsGuarded(t *testing.T) {
 				for i := range writes {
 					list = append(list, appends(order(fmt.Sprintf("checked %d", i)), driver.Any, 1))
 				}
-				_, err := s.Commit(t.Context(), list)
+				_, err := commitAgain(t.Context(), s, list...)
 				done <- err
 			}()
 			waiting := func() bool {

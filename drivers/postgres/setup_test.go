@@ -82,7 +82,7 @@ func commitAgain(ctx context.Context, s *postgres.Store, writes ...driver.Write)
 			return receipts, err
 		}
 		for i := range writes {
-			writes[i].Contended = true
+			writes[i].Contended, writes[i].Held = true, true
 		}
 	}
 }

@@ -17,7 +17,7 @@ type statements struct {
 	appendBatch                    *statement
 	appendSmall                    [maxSmall + 1]*statement // by the number of events, from 2 on
 	appendOneInTx, appendManyInTx  *statement
-	lockStreams                    *statement
+	lockStreams, lockStreamsInTx   *statement
 	versions, byID                 *statement
 	stream, streamBackward, log    pages
 	tail                           *statement
@@ -43,15 +43,18 @@ func newStatements(schema string) *statements {
 		s.all = append(s.all, st)
 		return st
 	}
-	s.appendOne = fill(locked(appendOne, takeLock, guardOne))
-	s.appendMany = fill(locked(appendMany, takeLock, guardMany))
-	s.appendBatch = fill(locked(appendBatch, takeLock, guardMany))
+	alone := func(text string) *statement { return fill(bounded(text, pq.QuoteLiteral(patience))) }
+	inTx := func(text string) *statement { return fill(bounded(text, "")) }
+	s.appendOne = alone(locked(appendOne, takeLock, guardOne))
+	s.appendMany = alone(locked(appendMany, takeLock, guardMany))
+	s.appendBatch = alone(locked(appendBatch, takeLock, guardMany))
 	for n := 2; n <= maxSmall; n++ {
-		s.appendSmall[n] = fill(smallStatement(n))
+		s.appendSmall[n] = alone(smallStatement(n))
 	}
-	s.appendOneInTx = fill(locked(appendOne, takeLockOnce, guardOne))
-	s.appendManyInTx = fill(locked(appendMany, takeLockOnce, guardMany))
-	s.lockStreams = fill(lockStreams)
+	s.appendOneInTx = inTx(locked(appendOne, takeLockOnce, guardOne))
+	s.appendManyInTx = inTx(locked(appendMany, takeLockOnce, guardMany))
+	s.lockStreamsInTx = inTx(lockStreams)
+	s.lockStreams = fill(bounded(lockStreams, "$2::text"))
 	s.versions = fill(selectVersions)
 	s.byID = fill(selectByID)
 	fillPages := func(rows, order string) pages {

@@ -34,6 +34,10 @@ type Batching struct {
 	// disk or the network, not for a processor, and batching them saves nothing. Default: 0, which is never.
 	DirectIfSlow int
 	Slow         time.Duration
+
+	// Held is how many commits may wait at a time, apart from those above, for open transactions of others (ErrHeld).
+	// Default: 1.
+	Held int
 }
 
 // Waiter hears of commits.

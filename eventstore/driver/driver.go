@@ -122,6 +122,9 @@ type Write struct {
 	// Contended says that an earlier try of this write lost a race (ErrRace). A driver may then take a lock that it
 	// would rather do without.
 	Contended bool
+	// Held says that an earlier try of this write met an open transaction (ErrHeld). Nobody comes after this call, so it may
+	// wait, and had better return ErrHeld after some seconds, so that those who wait for a connection take turns.
+	Held bool
 }
 
 // Event is an event as a writer hands it over. All of it comes back byte for byte.

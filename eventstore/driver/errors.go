@@ -9,6 +9,11 @@ import (
 // succeed if it is made again (a serialization failure, a deadlock victim, a lock not had in time).
 var ErrRace = errors.New("lost a race with another writer")
 
+// ErrHeld is an ErrRace that nobody has won yet: an open transaction of somebody else is in the way, and it may stay open for
+// minutes. A driver returns it after a moment, rather than have a commit wait in a lane where others come after it. The
+// portable layer then calls Commit with Write.Held, apart from all others.
+var ErrHeld = fmt.Errorf("%w: an open transaction is in the way", ErrRace)
+
 // ErrUnavailable is wrapped by an error that says: the database can't be reached, the connection was lost, or the database
 // lacks what it needs just now, as room on its disk. If that happened in Commit, the outcome is unknown; a retry with the
 // same event ids is safe.

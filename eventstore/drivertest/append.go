@@ -213,6 +213,7 @@ func (p *probe) endWaiting(stream driver.StreamID) (stopped bool) {
 	ctx, cancel := context.WithTimeout(p.ctx, moment)
 	defer cancel()
 	given := write(stream, driver.Any, events(2)...)
+	given.Contended, given.Held = true, true // else a driver may give up waiting before
 	_, err := p.drv.Commit(ctx, []driver.Write{given})
 	if !errors.Is(err, driver.ErrRace) {
 		p.is(err, context.DeadlineExceeded, "commit to a stream that an open transaction has written to, until the deadline")

@@ -138,5 +138,8 @@ func markFlaws() []flaw {
 				return receipts, err
 			}
 		}},
+		{name: "those who wait for a transaction keep others from their turn", hangs: true, catches: []catch{
+			{"G4/many wait for a transaction that has written to their stream", "context deadline exceeded"},
+		}, spoil: func(b *broken) { b.db.patient, b.batches = true, true }},
 	}
 }

@@ -3,7 +3,9 @@ package drivertest
 import (
 	"context"
 	"slices"
+	"time"
 
+	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
@@ -124,6 +126,8 @@ func g4() clause {
 			{name: "a writer commits while readers are in the midst of the log and a stream", run: readersHoldNobodyUp},
 			{name: "a writer commits while a transaction has written to another stream", needs: []need{transactor, manyWriters},
 				run: writersDontWait},
+			{name: "many wait for a transaction that has written to their stream", needs: []need{transactor, manyWriters},
+				run: waitersAreInNobodysWay},
 		}}
 }
 
@@ -151,4 +155,28 @@ func writersDontWait(p *probe) {
 	two.commit()
 	one.commit()
 	p.equal(6, len(p.log()), "events in the log")
+}
+
+// waitersAreInNobodysWay goes on for long enough to meet those who wait, whatever it is that they have taken.
+func waitersAreInNobodysWay(p *probe) {
+	const waiting = 8
+	store, tx := p.portable(), p.begin(p.handle)
+	tx.append(named("a"), driver.Any, events(1)...)
+	tasks := make([]*task, waiting)
+	for i := range tasks {
+		tasks[i] = p.start(func(ctx context.Context) error {
+			_, err := store.Append(ctx, named("a"), eventstore.Any, notes(1)...)
+			return err
+		})
+	}
+	others := 0
+	for began := time.Now(); others < 20 || time.Since(began) < 200*time.Millisecond; others++ {
+		_, err := store.Append(p.ctx, named("other %d", others), eventstore.NoStream, notes(1)...)
+		p.ok(err, "append to another stream while %d wait for a transaction", waiting)
+	}
+	tx.commit()
+	for _, t := range tasks {
+		t.wait("append to a stream that a transaction has written to, once that is committed")
+	}
+	p.equal(1+waiting+others, len(p.log()), "events in the log")
 }

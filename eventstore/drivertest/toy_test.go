@@ -36,6 +36,7 @@ type toy struct {
 	outages  int // so many calls are still to fail
 
 	oneWriter bool
+	patient   bool // every append waits as long as others like
 	// mark is the tide mark, and begun hears of new transactions. Broken drivers replace them.
 	mark  func(db *toy) int64
 	begun func(tx *toyTx)

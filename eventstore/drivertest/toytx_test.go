@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -214,7 +215,7 @@ func (h *toyHandle) Commit(ctx context.Context, writes []driver.Write) (receipts
 }
 
 func (tx *toyTx) write(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
-	if err := tx.lock(ctx, lockNames(writes)...); err != nil {
+	if err := tx.lockFor(ctx, writes); err != nil {
 		return nil, err
 	}
 	tx.h.db.mu.Lock()
@@ -232,6 +233,22 @@ func (tx *toyTx) write(ctx context.Context, writes []driver.Write) ([]driver.Rec
 		receipts[i] = tx.append(w)
 	}
 	return receipts, nil
+}
+
+// toyPatience is how long an append waits for others where some may come after it.
+const toyPatience = 20 * time.Millisecond
+
+func (tx *toyTx) lockFor(ctx context.Context, writes []driver.Write) error {
+	if tx.explicit || writes[0].Held || tx.h.db.patient {
+		return tx.lock(ctx, lockNames(writes)...)
+	}
+	bounded, cancel := context.WithTimeout(ctx, toyPatience)
+	defer cancel()
+	err := tx.lock(bounded, lockNames(writes)...)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return fmt.Errorf("toy: %w", driver.ErrHeld)
+	}
+	return err
 }
 
 func lockNames(writes []driver.Write) []string {
