@@ -2,7 +2,9 @@ package eventstore_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"strconv"
 	"testing"
 	"time"
 
@@ -177,6 +179,25 @@ func TestWhatADowncastWouldLoseIsNotStored(t *testing.T) {
 	head, err := today.Head(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, head)
+}
+
+func TestDigitsThatADowncastWouldLoseAreMissed(t *testing.T) {
+	type once struct{ Sum float64 }
+	v1, v2 := upcaster.V("invoiced", 1), upcaster.V("invoiced", 2)
+	reg := serializer.NewRegistry(nil)
+	serializer.Register[invoiced](reg, "invoiced", serializer.Version(2))
+	s := open(t, memory.New(), reg, &eventstore.Options{
+		Upcasters: up(t, upcaster.Struct(v1, v2, func(old once) (invoiced, error) {
+			return invoiced{json.Number(strconv.FormatFloat(old.Sum, 'f', 2, 64))}, nil
+		})),
+		Downcasts: down(t, upcaster.Struct(v2, v1, func(now invoiced) (once, error) {
+			sum, err := now.Sum.Float64()
+			return once{sum}, err
+		})),
+	})
+	mustAppend(t, s, ada, invoiced{"42.1"})
+	_, err := s.Append(t.Context(), ada, eventstore.Any, eventstore.Events(invoiced{"12345678901234567.89"})...)
+	require.ErrorContains(t, err, "invoiced v2 can't be stored as invoiced v1: read back it would differ in Sum, and that is lost for good")
 }
 
 func TestSnapshotsAreStoredAsTheReleaseBeforeReadsThem(t *testing.T) {

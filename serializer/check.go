@@ -40,6 +40,8 @@ type Sample struct {
 //   - A type is written otherwise than its samples have it, but under the same version: its struct has changed.
 //   - A sample of the registered version loses something when it is decoded and written again.
 //
+// Numbers are compared by their decimal values: a float64 loses something of 12345678901234567.89.
+//
 // The error says what has changed, and what to do. A test is a line:
 //
 //	require.NoError(t, serializer.Check(reg, &serializer.CheckOptions{Upcast: eventstore.UpcastSample(reg, chain)}))

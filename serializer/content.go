@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,19 +119,14 @@ func leafText(v any) string {
 	case []byte:
 		return "base64 " + base64.StdEncoding.EncodeToString(v)
 	case json.Number:
-		return numberText(v)
+		return decimal(v.String())
+	case big.Int:
+		return decimal(v.String())
+	case float32, float64:
+		return decimal(fmt.Sprint(v)) // NaN and infinities have neither zeros nor an exponent
 	default:
 		return fmt.Sprint(v)
 	}
-}
-
-// numberText writes numbers alike that are alike, such as 42.10 and 42.1. Whole ones keep all their digits.
-func numberText(n json.Number) string {
-	f, err := n.Float64()
-	if err != nil || !strings.ContainsAny(n.String(), ".eE") {
-		return n.String()
-	}
-	return strconv.FormatFloat(f, 'f', -1, 64)
 }
 
 // diff returns a line for each value that other has not, or has otherwise, or has besides.

@@ -10,7 +10,8 @@ import (
 
 // Differences returns where two payloads of one registered type, in its registered version, decode to different values: the
 // paths, sorted, as in "lines[0].price"; none if the values are the same. A list or a map that is empty is the same as one
-// that is nil. The payloads may be of different codecs. It is an error if one of them can't be decoded.
+// that is nil. Numbers are the same if their decimal values are: 1.50 and 15e-1, but not what a float64 alone takes for the
+// same, unless a float64 is what the type has. The payloads may be of different codecs. It is an error if one of them can't be decoded.
 func (r *Registry) Differences(a, b Encoded) ([]string, error) {
 	first, err1 := r.rewritten(a)
 	second, err2 := r.rewritten(b)

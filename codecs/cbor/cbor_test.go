@@ -239,3 +239,24 @@ func TestSamples(t *testing.T) {
 	serializer.Register[short](reg, "short")
 	require.NoError(t, serializer.Check(reg, nil))
 }
+
+// A release that wrote JSON knew no integers where any value may stand.
+func TestANumberIsTheSameAsAFloatAndAsAnInteger(t *testing.T) {
+	reg := serializer.NewRegistry(&serializer.Options{Codec: cbor.New()})
+	serializer.Register[map[string]any](reg, "any")
+	require.NoError(t, reg.Err())
+	for text, number := range map[string]any{
+		"1": int64(1), "1000000": int64(1_000_000), "1e30": new(big.Int).Exp(big.NewInt(10), big.NewInt(30), nil), "-2.50": float32(-2.5),
+	} {
+		stored := serializer.Encoded{Type: "any", Schema: 1, ContentType: "application/json", Data: []byte(`{"n":` + text + `}`)}
+		tried, err := reg.Encode(map[string]any{"n": number})
+		require.NoError(t, err)
+		paths, err := reg.Differences(stored, tried)
+		require.NoError(t, err)
+		require.Empty(t, paths, text)
+		stored.Data = []byte(`{"n":7}`)
+		paths, err = reg.Differences(stored, tried)
+		require.NoError(t, err)
+		require.Equal(t, []string{"n"}, paths)
+	}
+}
