@@ -319,3 +319,14 @@ func TestFilesThatAreNoSamples(t *testing.T) {
 		require.NoError(t, r.check(t, ""))
 	})
 }
+
+func TestCheckTellsAKeyWithADotFromAPath(t *testing.T) {
+	type nested struct {
+		A struct {
+			B int `json:"b"`
+		} `json:"a"`
+	}
+	r := released(t, as[nested](1))
+	put(t, r, "real.json", `{"type":"order.placed","schema":1,"content_type":"application/json","payload":{"a.b":7,"a":{"b":7}}}`)
+	require.ErrorContains(t, r.check(t, ""), "stands in a payload of order.placed v1:\n    - [\"a.b\"]: 7\n  Register")
+}

@@ -1,40 +1,19 @@
 package serializer
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"math/big"
 	"slices"
-	"strconv"
 	"strings"
 )
 
-// content is what stands in a payload, apart from how: every value by its path, as in "lines[0].sku".
+// content is what stands in a payload, apart from how: every value by its path, as in ".lines[0].sku".
 type content map[string]string
 
-// content returns what stands in a payload of a type. If its codec can't read it without the type, that is what the type
-// reads.
+// content returns what stands in a payload of a type.
 func (e *entry) content(reg *Registry, enc Encoded) (content, error) {
-	codec, ok := reg.codecFor(e, enc.ContentType)
-	if !ok {
-		return nil, fmt.Errorf("no codec for content type %q", enc.ContentType)
-	}
-	if v, err := untyped(codec, enc); err == nil {
-		return contentOf(v), nil
-	}
-	v, err := e.unmarshal(codec, enc.Data)
-	if err != nil {
-		return nil, err
-	}
-	data, err := jsonCodec{}.Marshal(v)
-	if err != nil {
-		return content{"payload": fmt.Sprintf("%+v", v)}, nil
-	}
-	asJSON, err := untyped(jsonCodec{}, Encoded{ContentType: contentTypeJSON, Data: data})
-	return contentOf(asJSON), err
+	v, err := e.tree(reg, enc)
+	return contentOf(v), err
 }
 
 // rewrite returns what stands in a payload after its type has read it and written it in the same format.
@@ -56,19 +35,6 @@ func (e *entry) rewrite(reg *Registry, enc Encoded) (c content, err error) {
 	return e.content(reg, enc)
 }
 
-// untyped reads a payload without knowing its type. Numbers of JSON keep all their digits.
-func untyped(c Codec, enc Encoded) (v any, err error) {
-	defer catch(&err)
-	if enc.ContentType != contentTypeJSON {
-		err = c.Unmarshal(enc.Data, &v)
-		return v, err
-	}
-	dec := json.NewDecoder(bytes.NewReader(enc.Data))
-	dec.UseNumber()
-	err = dec.Decode(&v)
-	return v, err
-}
-
 func contentOf(v any) content {
 	c := content{}
 	c.add("", v)
@@ -77,55 +43,12 @@ func contentOf(v any) content {
 
 // add adds a value and what is in it.
 func (c content) add(path string, v any) {
-	switch v := v.(type) {
-	case map[string]any:
-		if len(v) == 0 {
-			c.leaf(path, "{}")
-		}
-		for key, value := range v {
-			c.add(strings.TrimPrefix(path+"."+key, "."), value)
-		}
-	case map[any]any:
-		named := make(map[string]any, len(v))
-		for key, value := range v {
-			named[fmt.Sprint(key)] = value
-		}
-		c.add(path, named)
-	case []any:
-		if len(v) == 0 {
-			c.leaf(path, "[]")
-		}
-		for i, value := range v {
-			c.add(fmt.Sprintf("%s[%d]", path, i), value)
-		}
-	default:
-		c.leaf(path, leafText(v))
+	within := parts(v)
+	if len(within) == 0 {
+		c[path] = leafText(v)
 	}
-}
-
-func (c content) leaf(path, text string) {
-	if path == "" {
-		path = "payload"
-	}
-	c[path] = text
-}
-
-func leafText(v any) string {
-	switch v := v.(type) {
-	case nil:
-		return "null"
-	case string:
-		return strconv.Quote(v)
-	case []byte:
-		return "base64 " + base64.StdEncoding.EncodeToString(v)
-	case json.Number:
-		return decimal(v.String())
-	case big.Int:
-		return decimal(v.String())
-	case float32, float64:
-		return decimal(fmt.Sprint(v)) // NaN and infinities have neither zeros nor an exponent
-	default:
-		return fmt.Sprint(v)
+	for step, part := range within {
+		c.add(path+step, part)
 	}
 }
 
@@ -138,10 +61,10 @@ func (c content) diff(other content) string {
 		was, had := c[path]
 		is, has := other[path]
 		if had && was != is {
-			fmt.Fprintf(&b, "    - %s: %s\n", path, was)
+			fmt.Fprintf(&b, "    - %s: %s\n", shown(path), was)
 		}
 		if has && was != is {
-			fmt.Fprintf(&b, "    + %s: %s\n", path, is)
+			fmt.Fprintf(&b, "    + %s: %s\n", shown(path), is)
 		}
 	}
 	return b.String()

@@ -2,7 +2,10 @@ package serializer_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
+	"math/big"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
@@ -111,4 +114,82 @@ func FuzzDecompress(f *testing.F) {
 		require.NoError(t, err)
 		require.Equal(t, v, again)
 	})
+}
+
+// FuzzDifferences compares two texts of JSON: they differ nowhere if, and only if, they have the same values, numbers to the
+// last digit. Where something is empty, rules of its own hold.
+func FuzzDifferences(f *testing.F) {
+	for _, pair := range [][2]string{
+		{`{"a.b":1}`, `{"a":{"b":1}}`}, {`{"":1}`, `{"payload":1}`}, {`{"a[0]":1}`, `{"a":[1]}`}, {`{"a":{"0":1}}`, `{"a":[1]}`},
+		{`[12345678901234567.89]`, `[12345678901234567.88]`}, {`[1e21,-0.0]`, `[1000000000000000000000,-0]`}, {`[10e-1]`, `[1.0]`},
+		{`{"a\"].b":true}`, `{"a\"]":{"b":true}}`}, {`{"\ud800":"x"}`, `{"\ufffd":"x"}`}, {`[1e999999999]`, `[10e999999998]`},
+	} {
+		f.Add(pair[0], pair[1])
+	}
+	r := newRegistry(f, func(r *serializer.Registry) { serializer.Register[json.RawMessage](r, "raw") })
+	payload := func(text string) serializer.Encoded {
+		return serializer.Encoded{Type: "raw", Schema: 1, ContentType: "application/json", Data: []byte(text)}
+	}
+	f.Fuzz(func(t *testing.T, a, b string) {
+		first, ok1 := exactly(a)
+		second, ok2 := exactly(b)
+		if !ok1 || !ok2 {
+			return
+		}
+		for text, want := range map[string]bool{a: true, b: reflect.DeepEqual(first, second)} {
+			there, err := r.Differences(payload(a), payload(text))
+			require.NoError(t, err)
+			require.Equal(t, want, len(there) == 0, "%q", there)
+			back, err := r.Differences(payload(text), payload(a))
+			require.NoError(t, err)
+			require.Equal(t, there, back)
+		}
+	})
+}
+
+// exactly returns what stands in a text, unless something in it is empty or takes long to compute.
+func exactly(text string) (v any, ok bool) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	if !json.Valid([]byte(text)) || dec.Decode(&v) != nil {
+		return nil, false
+	}
+	return rational(v)
+}
+
+func rational(v any) (_ any, ok bool) {
+	switch v := v.(type) {
+	case nil:
+		return nil, false
+	case map[string]any:
+		for key, value := range v {
+			if v[key], ok = rational(value); !ok {
+				return nil, false
+			}
+		}
+		return v, len(v) > 0
+	case []any:
+		for i, value := range v {
+			if v[i], ok = rational(value); !ok {
+				return nil, false
+			}
+		}
+		return v, len(v) > 0
+	case json.Number:
+		return fraction(v.String())
+	}
+	return v, true
+}
+
+// fraction keeps the sign of zero.
+func fraction(number string) (_ any, ok bool) {
+	_, exponent, _ := strings.Cut(strings.ToLower(number), "e")
+	if len(strings.TrimLeft(exponent, "+-0")) > 3 {
+		return nil, false
+	}
+	exact, ok := new(big.Rat).SetString(number)
+	if ok && exact.Sign() == 0 {
+		return [2]string{"zero", number[:len(number)-len(strings.TrimPrefix(number, "-"))]}, true
+	}
+	return [1]string{exact.String()}, ok
 }
