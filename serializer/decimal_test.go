@@ -1,6 +1,7 @@
 package serializer_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -116,4 +117,41 @@ func TestCheckSeesThatAFloatLosesDigits(t *testing.T) {
 	put(t, r, "real.json", sample(`{"amount":12345678901234567.89,"ratio":16777217.0}`))
 	require.ErrorContains(t, r.check(t, ""), "stands in a payload of priced v1:\n"+
 		"    - amount: 12345678901234567.89\n    + amount: 12345678901234568\n    - ratio: 16777217\n    + ratio: 16777216\n")
+}
+
+type account struct {
+	Number int64  `json:"number"`
+	Note   string `json:"note"`
+}
+
+// What stands within a format of JSON is read as JSON is, in all its digits.
+func TestDigitsCountInCompressedPayloads(t *testing.T) {
+	codec := serializer.Compressed(serializer.JSON(), &serializer.CompressOptions{MinSize: 1})
+	register := func(r *serializer.Registry) { serializer.Register[account](r, "account", serializer.WithCodec(codec)) }
+	reg := newRegistry(t, register)
+	encode := func(number int64) serializer.Encoded {
+		enc, err := reg.Encode(account{Number: number, Note: strings.Repeat("a", 100)})
+		require.NoError(t, err)
+		require.Equal(t, "application/json+gzip", enc.ContentType)
+		return enc
+	}
+	paths, err := reg.Differences(encode(9007199254740993), encode(9007199254740992))
+	require.NoError(t, err)
+	require.Equal(t, []string{"number"}, paths)
+
+	plain := serializer.Encoded{Type: "account", Schema: 1, ContentType: "application/json",
+		Data: fmt.Appendf(nil, `{"note":%q,"number":9007199254740993}`, strings.Repeat("a", 100))}
+	paths, err = reg.Differences(encode(9007199254740993), plain)
+	require.NoError(t, err)
+	require.Empty(t, paths)
+}
+
+func TestCheckSeesThatDigitsAreLostInCompressedPayloads(t *testing.T) {
+	codec := serializer.Compressed(serializer.JSON(), &serializer.CompressOptions{MinSize: 1})
+	r := released(t, func(r *serializer.Registry) { serializer.Register[priced](r, "priced", serializer.WithCodec(codec)) })
+	data, err := codec.Marshal(map[string]json.Number{"amount": "12345678901234567.89"})
+	require.NoError(t, err)
+	put(t, r, "real.json", `{"type":"priced","schema":1,"content_type":"application/json+gzip","payload_base64":"`+
+		base64.StdEncoding.EncodeToString(data)+`"}`)
+	require.ErrorContains(t, r.check(t, ""), "    - amount: 12345678901234567.89\n    + amount: 12345678901234568\n")
 }

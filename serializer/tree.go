@@ -32,17 +32,38 @@ func (e *entry) tree(reg *Registry, enc Encoded) (any, error) {
 	return untyped(jsonCodec{}, Encoded{ContentType: contentTypeJSON, Data: data})
 }
 
-// untyped reads a payload without knowing its type. Numbers of JSON keep all their digits.
+// untyped reads a payload without knowing its type.
 func untyped(c Codec, enc Encoded) (v any, err error) {
 	defer catch(&err)
-	if enc.ContentType != contentTypeJSON {
-		err = c.Unmarshal(enc.Data, &v)
-		return v, err
+	if enc.ContentType == contentTypeJSON {
+		c = jsonCodec{}
 	}
-	dec := json.NewDecoder(bytes.NewReader(enc.Data))
-	dec.UseNumber()
-	err = dec.Decode(&v)
+	var exact exactJSON
+	if exact.readBy(c, enc.Data) == nil && exact.read {
+		return exact.value, nil
+	}
+	err = c.Unmarshal(enc.Data, &v)
 	return v, err
+}
+
+// exactJSON keeps all digits of numbers, where an any has floats. Only a codec that has JSON within, such as a compressed
+// one, calls its method.
+type exactJSON struct {
+	value any
+	read  bool
+}
+
+func (e *exactJSON) readBy(c Codec, data []byte) (err error) {
+	defer catch(&err)
+	return c.Unmarshal(data, e)
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (e *exactJSON) UnmarshalJSON(data []byte) error {
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.UseNumber()
+	e.read = true
+	return dec.Decode(&e.value)
 }
 
 // parts returns the values in an object or a list by the steps that lead there: ".sku", "[0]".
