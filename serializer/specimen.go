@@ -54,7 +54,7 @@ func (s specimens) encode(e *entry) (Encoded, error) {
 // field can be renamed. within are the types that v stands in: one that contains itself ends there.
 func fill(v reflect.Value, within []reflect.Type) {
 	t := v.Type()
-	if t == reflect.TypeFor[time.Time]() {
+	if t == reflect.TypeFor[time.Time]() && v.CanSet() {
 		v.Set(reflect.ValueOf(time.Date(2001, 2, 3, 4, 5, 6, 7000, time.UTC)))
 		return
 	}

@@ -73,6 +73,31 @@ type wide struct {
 	hidden string
 }
 
+// stamp is embedded with a time that nobody can set and one that can be.
+type stamp struct {
+	at  time.Time
+	Set time.Time
+}
+
+type withHiddenTimes struct {
+	stamp
+	N     int
+	at    time.Time
+	inner struct{ At time.Time }
+	array [1]time.Time
+}
+
+func TestTimesThatNobodyCanSetStayZero(t *testing.T) {
+	none := withHiddenTimes{}
+	require.Equal(t, none.at, none.stamp.at)
+	require.Equal(t, none.array[0], none.inner.At)
+	r := released(t, func(r *serializer.Registry) { serializer.Register[withHiddenTimes](r, "hidden") })
+	require.Contains(t, r.files(t)["hidden.v1.json"], `"payload": {
+    "Set": "2001-02-03T04:05:06.000007Z",
+    "N": 1
+  }`)
+}
+
 func TestSamplesAreMadeUp(t *testing.T) {
 	t.Run("with something in every field", func(t *testing.T) {
 		require.Empty(t, wide{}.hidden)
