@@ -95,9 +95,11 @@ func (r *Root[E]) replay(event any) error {
 	return nil
 }
 
-// change runs apply, and marks that it runs even if it panics and somebody recovers.
+// change runs apply, and marks whether it runs, and whether it came to its end, even if it panics and somebody recovers.
 func (r *Root[E]) change(e E) {
-	defer func() { r.kept.applying = false }()
+	torn := true
+	defer func() { r.kept.applying, r.kept.torn = false, r.kept.torn || torn }()
 	r.kept.applying = true
 	r.apply(e)
+	torn = false
 }

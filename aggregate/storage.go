@@ -12,6 +12,7 @@ type Storage struct {
 	id       string
 	root     replayer // the Root that this is the storage of; another one's if the aggregate was copied
 	applying bool
+	torn     bool // apply has panicked
 
 	version int64          // of the last durable event
 	pending []PendingEvent // recorded and not known to be durable; they follow version
@@ -81,6 +82,9 @@ func (s *Storage) Saving(n int, position int64) (end func(committed bool)) {
 		}
 	}
 }
+
+// Torn reports whether apply has panicked on an event, which is not kept, and may have left half of its change in the state.
+func (s *Storage) Torn() bool { return s.torn }
 
 // Snapshot returns what SetSnapshot was given last.
 func (s *Storage) Snapshot() (version int64, since time.Time) { return s.snapshot, s.since }

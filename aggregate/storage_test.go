@@ -183,6 +183,21 @@ func TestSaving(t *testing.T) {
 	}
 }
 
+func TestTorn(t *testing.T) {
+	var r aggregate.Root[int]
+	r.Init("7", func(n int) {
+		if n < 0 {
+			panic("negative")
+		}
+	})
+	s := storageOf(t, &r)
+	r.Record(1)
+	require.False(t, s.Torn())
+	require.Panics(t, func() { r.Record(-1) })
+	r.Record(2)
+	require.True(t, s.Torn(), "for good")
+}
+
 func TestSnapshotMark(t *testing.T) {
 	s := storageOf(t, newAccount("7"))
 	version, since := s.Snapshot()

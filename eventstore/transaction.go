@@ -36,10 +36,10 @@ func (s *Store) inTransaction(ctx context.Context) (bool, error) {
 	return s.transactor.InTransaction(ctx)
 }
 
-// OnEnd has f run once the transaction that ctx carries has ended, and tells whether it was committed. Without a
-// transaction f runs at once, with true.
+// OnEnd has f run once the transaction that ctx carries has ended, and tells whether it was committed; if it has ended already,
+// at once. Without a transaction f runs at once, with true.
 func (s *Store) OnEnd(ctx context.Context, f func(committed bool)) {
-	if s.InTransaction(ctx) {
+	if in, err := s.inTransaction(ctx); in || err != nil {
 		s.transactor.OnEnd(ctx, f)
 		return
 	}

@@ -17,11 +17,13 @@ type (
 	deposited struct{ Amount int }
 	withdrawn struct{ Amount int }
 	forgotten struct{ Amount int } // an event that nobody registered
+	doubled   struct{}             // one that apply panics on
 )
 
 func (deposited) accountEvent() {}
 func (withdrawn) accountEvent() {}
 func (forgotten) accountEvent() {}
+func (doubled) accountEvent()   {}
 
 // rained is registered and no account's event.
 type rained struct{}
@@ -55,6 +57,9 @@ func (a *account) apply(e accountEvent) {
 		a.state.add(e.Amount)
 	case withdrawn:
 		a.state.add(-e.Amount)
+	case doubled:
+		a.state.add(a.state.Balance)
+		panic("no such event")
 	}
 }
 

@@ -89,6 +89,9 @@ func (r *Repository[A]) snapshotIfDue(ctx context.Context, source aggregate.Snap
 		Since: since, Now: now}) {
 		return nil
 	}
+	if storage.Torn() {
+		return errors.New("apply panicked on an event that was not kept, so the state may have more in it than the events: load it again")
+	}
 	state, err := source.Snapshot()
 	if err != nil {
 		return err

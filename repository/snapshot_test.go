@@ -193,6 +193,21 @@ func TestS6AFailedSnapshotFailsNoSave(t *testing.T) {
 	})
 }
 
+func TestS5NoSnapshotIsTakenOfHalfAChange(t *testing.T) {
+	w := newWorld(t, memory.New())
+	accounts := w.accounts(t, repository.Options{Snapshots: repository.EveryEvents(1)})
+	a, err := accounts.Update(t.Context(), "7", func(a *account) error {
+		a.deposit(5)
+		require.Panics(t, func() { a.Record(doubled{}) })
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, 10, a.state.Balance)
+	require.Contains(t, w.logged(), "took no snapshot; the events are saved")
+	require.Contains(t, w.logged(), "apply panicked on an event that was not kept")
+	require.Equal(t, 5, load(t, accounts, "7").state.Balance)
+}
+
 // withoutSnapshots has none of a driver's capabilities.
 type withoutSnapshots struct{ driver.Store }
 

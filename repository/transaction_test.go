@@ -52,6 +52,14 @@ func TestS2InACallersTransaction(t *testing.T) {
 			require.Equal(t, []any{deposited{5}}, w.payloads(t, "rolls back"))
 		})
 
+		t.Run("one that has ended is no news to wait for", func(t *testing.T) {
+			var kept context.Context
+			for _, end := range []error{nil, errUndo} {
+				transact(t, end, func(ctx context.Context) { kept = ctx })
+				w.store.OnEnd(kept, func(committed bool) { require.Equal(t, end == nil, committed) })
+			}
+		})
+
 		for _, end := range []error{nil, errUndo} {
 			t.Run(fmt.Sprintf("several saves of one aggregate work, and loads see them; it ends with %v", end), func(t *testing.T) {
 				id := fmt.Sprint("several ", end)

@@ -47,7 +47,9 @@ type Explainer interface {
 // derived from it. It must not be used after In has returned. If ctx carries a transaction of db already, fn joins it
 // and the outer In decides; if it carries one of another database, In fails with ErrOtherDatabase.
 //
-// fn may share the transaction between goroutines, but they must end before fn does.
+// fn may share the transaction between goroutines, but they must end before fn does. A savepoint of fn's own is nobody's
+// business but fn's: after a ROLLBACK TO it, an aggregate that was saved since still counts its events as saved, so load it
+// again.
 func In(ctx context.Context, db *sqlx.DB, fn func(ctx context.Context) error) error {
 	switch _, joined, err := Of(ctx, db); {
 	case err != nil:

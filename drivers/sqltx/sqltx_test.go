@@ -149,6 +149,19 @@ func TestOnEnd(t *testing.T) {
 			require.Equal(t, []bool{false}, outcomes)
 		})
 	}
+	t.Run("runs after another one that panicked, too", func(t *testing.T) {
+		var outcomes []bool
+		require.PanicsWithValue(t, "the third", func() {
+			_ = sqltx.In(t.Context(), open(t), func(ctx context.Context) error {
+				sqltx.OnEnd(ctx, func(bool) { panic("the first") })
+				sqltx.OnEnd(ctx, func(committed bool) { outcomes = append(outcomes, committed) })
+				sqltx.OnEnd(ctx, func(bool) { panic("the third") })
+				sqltx.OnEnd(ctx, func(committed bool) { outcomes = append(outcomes, committed) })
+				return insert(ctx)
+			})
+		})
+		require.Equal(t, []bool{true, true}, outcomes)
+	})
 	t.Run("runs at once where nothing is left to wait for", func(t *testing.T) {
 		var kept context.Context
 		_ = sqltx.In(t.Context(), open(t), func(ctx context.Context) error { kept = ctx; return errStop })

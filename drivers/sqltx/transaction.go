@@ -81,8 +81,21 @@ func (t *transaction) end(result outcome) {
 	hooks := t.hooks
 	t.hooks = nil
 	t.mu.Unlock()
+	call(hooks, result == committed)
+}
+
+// call calls the hooks in order. One that panics keeps no other from hearing of the end: what was saved must not be taken for
+// stored because of it.
+func call(hooks []func(committed bool), committed bool) {
+	called := 0
+	defer func() {
+		if called < len(hooks) {
+			call(hooks[called:], committed)
+		}
+	}()
 	for _, f := range hooks {
-		f(result == committed)
+		called++
+		f(committed)
 	}
 }
 

@@ -99,8 +99,8 @@ type Transactor interface {
 	// call with this context fails with, because the transaction is another database's or has ended: the portable layer
 	// asks before it has a commit ride with others, whose context is none of its caller's.
 	InTransaction(ctx context.Context) (bool, error)
-	// OnEnd has f run once the transaction of ctx has ended, and tells whether it was committed. f must not use the
-	// transaction.
+	// OnEnd has f run once the transaction of ctx has ended, and tells whether it was committed. If it has ended already, f
+	// runs at once. f must not use the transaction.
 	OnEnd(ctx context.Context, f func(committed bool))
 }
 
