@@ -2,8 +2,6 @@ package sqlite
 
 import (
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -14,7 +12,9 @@ import (
 
 var _ driver.KeyStore = (*Store)(nil)
 
-const keyColumns = `SELECT subject, revision, wrapped, updated_at FROM subject_keys `
+// A key whose slot is missing comes out as an empty one, which is damaged. NULL would say that the subject is forgotten.
+const keyColumns = `SELECT subject, revision, iif(slot IS NULL, NULL, coalesce(wrapped, x'')), updated_at
+	FROM subject_keys LEFT JOIN wrapped_keys USING (slot) `
 
 // LoadKeys implements driver.KeyStore.
 func (s *Store) LoadKeys(ctx context.Context, subjects []string) ([]driver.Key, error) {
@@ -54,45 +54,82 @@ func (s *Store) selectKeys(ctx context.Context, doing, query string, args ...any
 	return keys, nil
 }
 
-// addKeys takes many rows as one array: one statement is one transaction.
-const addKeys = `INSERT INTO subject_keys (subject, revision, wrapped, updated_at)
-	SELECT value ->> 0, 1, unhex(value ->> 1), value ->> 2 FROM json_each(?) WHERE true
-	ON CONFLICT DO NOTHING`
+// nextSlot is the one behind all others, so that nothing moves when it is filled.
+const nextSlot = `(SELECT coalesce(max(slot), 0) + 1 FROM wrapped_keys)`
+
+const (
+	addSubject = `INSERT INTO subject_keys (subject, revision, slot, updated_at) VALUES (?1, 1, ` + nextSlot + `, ?2)
+		ON CONFLICT DO NOTHING`
+	fillSlot = `INSERT INTO wrapped_keys (slot, wrapped) SELECT slot, ?2 FROM subject_keys WHERE subject = ?1`
+)
 
 // AddKeys implements driver.KeyStore.
 func (s *Store) AddKeys(ctx context.Context, keys []driver.Key) error {
-	rows := make([][3]any, len(keys))
-	for i, k := range keys {
-		rows[i] = [3]any{k.Subject, hex.EncodeToString(k.Wrapped), k.UpdatedAt.UnixMicro()}
-	}
-	array, err := json.Marshal(rows)
-	if err == nil {
-		_, err = s.change(ctx, addKeys, string(array))
-	}
+	err := s.changeKeys(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		for _, k := range keys {
+			added, err := changes(ctx, tx, addSubject, k.Subject, k.UpdatedAt.UnixMicro())
+			if err == nil && added {
+				_, err = changes(ctx, tx, fillSlot, k.Subject, k.Wrapped)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 	return s.file.wrap(ctx, "add keys", err)
 }
 
 const (
-	replaceKey = `UPDATE subject_keys SET revision = ?2, wrapped = ?3, updated_at = ?4
-		WHERE subject = ?1 AND revision = ?2 - 1 AND wrapped IS NOT NULL`
-	forgetKey   = `UPDATE subject_keys SET wrapped = NULL, updated_at = ?2 WHERE subject = ?1 AND wrapped IS NOT NULL`
-	forgetNoKey = `INSERT INTO subject_keys (subject, revision, wrapped, updated_at) VALUES (?1, 1, NULL, ?2)
-		ON CONFLICT DO NOTHING`
+	slotOf       = `(SELECT slot FROM subject_keys WHERE subject = ?1)`
+	overwriteKey = `UPDATE wrapped_keys SET wrapped = ?2 WHERE slot = ` + slotOf + ` AND length(wrapped) = length(?2)`
+	destroyKey   = `UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE slot = ` + slotOf
+	moveSubject  = `UPDATE subject_keys SET slot = ` + nextSlot + ` WHERE subject = ?1`
 )
 
-// ReplaceKey implements driver.KeyStore.
+const replaceKey = `UPDATE subject_keys SET revision = ?2, updated_at = ?3
+	WHERE subject = ?1 AND revision = ?2 - 1 AND slot IS NOT NULL`
+
+// ReplaceKey implements driver.KeyStore. What it replaces is overwritten, as by ForgetKey.
 func (s *Store) ReplaceKey(ctx context.Context, k driver.Key) (replaced bool, err error) {
-	err = s.erasing(ctx, func(tx *sqlx.Tx) error {
-		replaced, err = changes(ctx, tx, replaceKey, k.Subject, k.Revision, k.Wrapped, k.UpdatedAt.UnixMicro())
-		return err
+	err = s.changeKeys(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		replaced, err = changes(ctx, tx, replaceKey, k.Subject, k.Revision, k.UpdatedAt.UnixMicro())
+		if err != nil || !replaced {
+			return err
+		}
+		return overwrite(ctx, tx, k)
 	})
 	return replaced && err == nil, s.file.wrap(ctx, "replace a key", err)
 }
 
-// ForgetKey implements driver.KeyStore. In the file the key is overwritten with zeros. An older copy of its page may stand
-// in the write-ahead log until that is reset by a checkpoint.
+// overwrite stores a key where the subject's is, or in another slot if its length differs.
+func overwrite(ctx context.Context, tx *sqlx.Tx, k driver.Key) error {
+	if fits, err := changes(ctx, tx, overwriteKey, k.Subject, k.Wrapped); err != nil || fits {
+		return err
+	}
+	if _, err := changes(ctx, tx, destroyKey, k.Subject); err != nil {
+		return err
+	}
+	if _, err := changes(ctx, tx, moveSubject, k.Subject); err != nil {
+		return err
+	}
+	_, err := changes(ctx, tx, fillSlot, k.Subject, k.Wrapped)
+	return err
+}
+
+const (
+	forgetKey   = `UPDATE subject_keys SET slot = NULL, updated_at = ?2 WHERE subject = ?1 AND slot IS NOT NULL`
+	forgetNoKey = `INSERT INTO subject_keys (subject, revision, slot, updated_at) VALUES (?1, 1, NULL, ?2)
+		ON CONFLICT DO NOTHING`
+)
+
+// ForgetKey implements driver.KeyStore. In the file the key is overwritten with zeros, and there is no copy of it. An older
+// version of its page may stand in the write-ahead log until that is reset by a checkpoint.
 func (s *Store) ForgetKey(ctx context.Context, subject string, at time.Time) (had bool, err error) {
-	err = s.erasing(ctx, func(tx *sqlx.Tx) error {
+	err = s.changeKeys(ctx, func(ctx context.Context, tx *sqlx.Tx) error {
+		if _, err := changes(ctx, tx, destroyKey, subject); err != nil {
+			return err
+		}
 		had, err = changes(ctx, tx, forgetKey, subject, at.UnixMicro())
 		if err == nil && !had {
 			_, err = changes(ctx, tx, forgetNoKey, subject, at.UnixMicro())
@@ -102,18 +139,27 @@ func (s *Store) ForgetKey(ctx context.Context, subject string, at time.Time) (ha
 	return had && err == nil, s.file.wrap(ctx, "forget a key", err)
 }
 
-// erasing runs f in a transaction in which what is deleted is overwritten, too.
-func (s *Store) erasing(ctx context.Context, f func(tx *sqlx.Tx) error) error {
+// changeKeys runs f in a transaction, or in the caller's: wholly or not at all, so that a subject and its slot always fit.
+func (s *Store) changeKeys(ctx context.Context, f func(ctx context.Context, tx *sqlx.Tx) error) error {
 	return sqltx.In(ctx, s.writer.db, func(ctx context.Context) error {
+		own := s.ownOf(ctx)
+		own.mu.Lock()
+		defer own.mu.Unlock()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		tx, _ := sqltx.From(ctx)
-		if _, err := tx.ExecContext(ctx, `PRAGMA secure_delete = ON`); err != nil {
+		ctx = context.WithoutCancel(ctx)
+		if err := exec(ctx, tx, "SAVEPOINT tidemark"); err != nil {
 			return err
 		}
-		if err := f(tx); err != nil {
+		if err := f(ctx, tx); err != nil {
+			if undo := exec(ctx, tx, "ROLLBACK TO tidemark; RELEASE tidemark"); undo != nil {
+				return lost(undo, err)
+			}
 			return err
 		}
-		_, err := tx.ExecContext(ctx, `PRAGMA secure_delete = OFF`)
-		return err
+		return exec(ctx, tx, "RELEASE tidemark")
 	})
 }
 

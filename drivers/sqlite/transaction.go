@@ -24,7 +24,7 @@ func (s *Store) OnEnd(ctx context.Context, f func(committed bool)) { sqltx.OnEnd
 
 // own tells which positions a transaction has taken.
 type own struct {
-	mu          sync.Mutex // held during a Commit, so that two of them don't mix up their savepoints
+	mu          sync.Mutex // held by Commit and changeKeys, so that two of them don't mix up their savepoints
 	first, last int64      // 0 if it has not appended
 }
 
