@@ -97,11 +97,12 @@ func (v *Vault) replace(ctx context.Context, subject string, change func(secrets
 	}
 }
 
-// dropped has a subject's keys loaded anew: from now on, for what the transaction of ctx sees, and once more when it has
-// ended, for the others, who saw what was there before.
+// dropped has a subject's keys loaded anew: by those outside of the transaction of ctx once it has ended, because until
+// then they see what was there before.
 func (v *Vault) dropped(ctx context.Context, subject string) {
-	v.cache.drop(subject)
 	if v.inTransaction(ctx) {
 		v.tx.OnEnd(ctx, func(bool) { v.cache.drop(subject) })
+		return
 	}
+	v.cache.drop(subject)
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,24 +13,20 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// rings returns the ring of each subject that has one or is forgotten. What the key store answers inside a transaction
-// may still be rolled back, so it is not kept.
+// rings returns the ring of each subject that has one or is forgotten. A transaction of the key store's has nothing to do
+// with the cache: what it sees may be rolled back, and what others saw meanwhile it may have changed.
 func (v *Vault) rings(ctx context.Context, subjects map[string]bool) (map[string]*ring, error) {
+	if v.inTransaction(ctx) {
+		return v.load(ctx, slices.Collect(maps.Keys(subjects)))
+	}
 	now := v.now()
 	rings, missing, epoch := v.cache.get(subjects, now)
-	if len(missing) == 0 {
-		return rings, nil
-	}
 	loaded, err := v.load(ctx, missing)
 	if err != nil {
 		return nil, err
 	}
-	if !v.inTransaction(ctx) {
-		v.cache.put(loaded, now, epoch)
-	}
-	for subject, r := range loaded {
-		rings[subject] = r
-	}
+	v.cache.put(loaded, now, epoch)
+	maps.Copy(rings, loaded)
 	return rings, nil
 }
 
@@ -64,8 +61,11 @@ func newSecret() []byte {
 	return secret
 }
 
-// load asks the key store.
+// load asks the key store, if there is anything to ask for.
 func (v *Vault) load(ctx context.Context, subjects []string) (map[string]*ring, error) {
+	if len(subjects) == 0 {
+		return map[string]*ring{}, nil
+	}
 	slices.Sort(subjects)
 	keys, err := v.keys.LoadKeys(v.keyContext(ctx), subjects)
 	if err != nil {
