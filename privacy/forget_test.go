@@ -57,6 +57,21 @@ func TestForget(t *testing.T) {
 	})
 }
 
+type insured struct {
+	Customer string `json:"customer" privacy:"subject"`
+	Number   int64  `json:"number" privacy:"personal,fallback=9007199254740992"`
+}
+
+func TestANumberBesideTheFallbackIsPersonal(t *testing.T) {
+	w := typedWorld[insured](t)
+	w.forget("c-1")
+	w.append("1", insured{"c-1", 9007199254740992})
+	for _, beside := range []int64{9007199254740991, 9007199254740993} { // the latter is the same as a float64
+		_, err := w.store.Append(t.Context(), stream("1"), eventstore.Any, eventstore.Events(insured{"c-1", beside})...)
+		require.ErrorIs(t, err, privacy.ErrForgotten)
+	}
+}
+
 // clock is a clock that a test sets.
 type clock struct{ seconds atomic.Int64 }
 

@@ -166,15 +166,6 @@ func sealValue(r *ring, subject string, plain, fallback []byte, at binding, path
 	}
 }
 
-// same reports whether a value is the fallback, though a codec may space it in its own way.
-func same(plain, fallback []byte) bool {
-	if bytes.Equal(plain, fallback) {
-		return true
-	}
-	var a, b any
-	return json.Unmarshal(plain, &a) == nil && json.Unmarshal(fallback, &b) == nil && reflect.DeepEqual(a, b)
-}
-
 // store puts sealed JSON into the payload.
 func (s *sealing) store(sealed []byte) error {
 	if s.codec == nil {
