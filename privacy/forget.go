@@ -42,34 +42,6 @@ func (v *Vault) Rotate(ctx context.Context, subject string) error {
 	return v.replace(ctx, subject, func(secrets []byte) []byte { return append(secrets, newSecret()...) })
 }
 
-// Rewrap wraps every key that another master key has wrapped by the current one, and returns how many. After it, the
-// keys in Options.Previous are not needed any more; what is older, as backups are, still needs them. It may be called
-// while the vault is in use, and again after an error.
-func (v *Vault) Rewrap(ctx context.Context) (rewrapped int, err error) {
-	for k, err := range v.all(ctx) {
-		if err != nil {
-			return rewrapped, err
-		}
-		if id, _, err := wrappedBy(k.Wrapped); k.Forgotten() || err == nil && id == v.master.id {
-			continue
-		}
-		if err := v.rewrap(ctx, k.Subject); err != nil {
-			return rewrapped, err
-		}
-		rewrapped++
-	}
-	return rewrapped, nil
-}
-
-// rewrap does nothing if the subject has been forgotten meanwhile.
-func (v *Vault) rewrap(ctx context.Context, subject string) error {
-	err := v.replace(ctx, subject, func(secrets []byte) []byte { return secrets })
-	if forgotten, err2 := v.Forgotten(ctx, subject); err != nil && err2 == nil && forgotten {
-		return nil
-	}
-	return err
-}
-
 // replace changes a subject's keys, over again if somebody else does at the same time.
 func (v *Vault) replace(ctx context.Context, subject string, change func(secrets []byte) []byte) error {
 	for {

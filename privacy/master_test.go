@@ -181,6 +181,54 @@ func TestRewrap(t *testing.T) {
 	})
 }
 
+func TestRewrapGoesOnAfterKeysThatItCantOpen(t *testing.T) {
+	const subjects, damaged = 20, 12
+	subject := func(i int) string { return fmt.Sprintf("c-%02d", i) }
+	keys := newCounting()
+	w := inMemory(t, keys)
+	for i := range subjects {
+		w.append(subject(i), registered{Customer: subject(i), Name: "Anna"})
+	}
+	old := w.master
+	w.master = privacy.NewMasterKey()
+	v := w.open(&privacy.Options{Previous: []privacy.MasterKey{old}})
+	for i := range damaged {
+		replaced, err := keys.ReplaceKey(t.Context(), driver.Key{Subject: subject(i), Revision: 2, Wrapped: []byte("damaged")})
+		require.NoError(t, err)
+		require.True(t, replaced)
+	}
+	n, err := v.Rewrap(t.Context())
+	require.Equal(t, subjects-damaged, n)
+	require.ErrorIs(t, err, privacy.ErrDamaged)
+	require.ErrorContains(t, err, `"c-09"`)
+	require.NotContains(t, err.Error(), `"c-10"`)
+	require.ErrorContains(t, err, "and 2 more keys")
+
+	for i := range damaged {
+		_, err := v.Forget(t.Context(), subject(i))
+		require.NoError(t, err)
+	}
+	n, err = v.Rewrap(t.Context())
+	require.NoError(t, err, "there is a way on: restore those keys, or forget their subjects")
+	require.Zero(t, n)
+	w.open(nil)
+}
+
+func TestRewrapEndsWhenTheKeyStoreFails(t *testing.T) {
+	keys := newCounting()
+	w := inMemory(t, keys)
+	w.append("1", anna, emma)
+	old := w.master
+	w.master = privacy.NewMasterKey()
+	v := w.open(&privacy.Options{Previous: []privacy.MasterKey{old}})
+	keys.err = driver.ErrUnavailable
+	keys.loads.Store(0)
+	n, err := v.Rewrap(t.Context())
+	require.ErrorIs(t, err, driver.ErrUnavailable)
+	require.Zero(t, n)
+	require.LessOrEqual(t, keys.loads.Load(), int64(2), "all of them are the first key's")
+}
+
 func TestRotate(t *testing.T) {
 	onEach(t, func(t *testing.T, w *world) {
 		w.append("1", anna)
