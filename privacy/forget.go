@@ -9,8 +9,8 @@ import (
 
 // Forget destroys a subject's key, for good: from when it returns, this process reads what is sealed for the subject as
 // the declared fallbacks, other processes do so after Options.CacheFor at the latest, and nothing personal of it is
-// stored any more (ErrForgotten). known reports whether there was a key; where there was none, nothing was ever sealed
-// for this subject, which may be a misspelled one.
+// stored any more (ErrForgotten). known reports whether there was a key; where there was none, this subject has been forgotten
+// before, or its key was lost, or nothing was ever sealed for it: it may be misspelled.
 //
 // If ctx carries a transaction of the key store's database, Forget is part of it.
 func (v *Vault) Forget(ctx context.Context, subject string) (known bool, err error) {

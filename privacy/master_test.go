@@ -191,12 +191,12 @@ func TestRewrapGoesOnAfterKeysThatItCantOpen(t *testing.T) {
 	}
 	old := w.master
 	w.master = privacy.NewMasterKey()
-	v := w.open(&privacy.Options{Previous: []privacy.MasterKey{old}})
 	for i := range damaged {
 		replaced, err := keys.ReplaceKey(t.Context(), driver.Key{Subject: subject(i), Revision: 2, Wrapped: []byte("damaged")})
 		require.NoError(t, err)
 		require.True(t, replaced)
 	}
+	v := w.open(&privacy.Options{Previous: []privacy.MasterKey{old}}) // the first key is damaged
 	n, err := v.Rewrap(t.Context())
 	require.Equal(t, subjects-damaged, n)
 	require.ErrorIs(t, err, privacy.ErrDamaged)

@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
-	"strconv"
-	"strings"
+
+	"github.com/tidemark-go/tidemark/internal/decimal"
 )
 
 // same reports whether a value is the fallback, though a codec may space it and write its numbers in its own way.
@@ -30,7 +30,7 @@ func exact(text []byte) (v any, err error) {
 func withDecimals(v any) any {
 	switch v := v.(type) {
 	case json.Number:
-		return decimal(v)
+		return json.Number(decimal.Normal(v.String()))
 	case []any:
 		for i := range v {
 			v[i] = withDecimals(v[i])
@@ -41,25 +41,4 @@ func withDecimals(v any) any {
 		}
 	}
 	return v
-}
-
-// decimal writes a number as digits without zeros around them, times a power of ten: 421e-1 for 42.10.
-func decimal(n json.Number) json.Number {
-	mantissa, power, _ := strings.Cut(strings.ToLower(n.String()), "e")
-	exponent, err := strconv.ParseInt(power, 10, 32)
-	if err != nil && power != "" {
-		return n
-	}
-	mantissa, negative := strings.CutPrefix(mantissa, "-")
-	whole, fraction, _ := strings.Cut(mantissa, ".")
-	digits := strings.TrimLeft(whole+fraction, "0")
-	if digits == "" {
-		return "0"
-	}
-	short := strings.TrimRight(digits, "0")
-	exponent += int64(len(digits) - len(short) - len(fraction))
-	if negative {
-		short = "-" + short
-	}
-	return json.Number(short + "e" + strconv.FormatInt(exponent, 10))
 }

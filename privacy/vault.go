@@ -49,8 +49,8 @@ var _ eventstore.Protector = (*Vault)(nil)
 // Open returns a vault for the types in a registry, which keeps the subjects' keys in a key store, wrapped by a master
 // key. The key store stays the caller's to close, after the event store.
 //
-// A mistake in the privacy tags of a registered type is returned here, and so is a master key that does not open what is
-// in the key store: ErrMasterKey.
+// A mistake in the privacy tags of a registered type is returned here, and so is a master key that does not open the first
+// key in the key store: ErrMasterKey. The others are not tried.
 func Open(ctx context.Context, reg *serializer.Registry, keys KeyStore, master MasterKey, opts *Options) (*Vault, error) {
 	var o Options
 	if opts != nil {
@@ -102,14 +102,17 @@ func (v *Vault) checkTypes() error {
 	return errors.Join(errs...)
 }
 
-// tryMaster opens one of the keys that are there.
+// tryMaster opens one of the keys that are there. A damaged one says nothing about the master key, and must not keep Rewrap or
+// Forget from being called.
 func (v *Vault) tryMaster(ctx context.Context) error {
 	for k, err := range v.all(ctx) {
 		if err != nil {
 			return err
 		}
-		if !k.Forgotten() {
-			_, err := v.unwrap(k)
+		if k.Forgotten() {
+			continue
+		}
+		if _, err := v.unwrap(k); !errors.Is(err, ErrDamaged) {
 			return err
 		}
 	}

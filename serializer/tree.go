@@ -9,6 +9,8 @@ import (
 	"math/big"
 	"strconv"
 	"strings"
+
+	"github.com/tidemark-go/tidemark/internal/decimal"
 )
 
 // tree returns what stands in a payload as objects, lists and what is in them. If the codec can't read it without the type,
@@ -111,11 +113,11 @@ func leafText(v any) string {
 	case []byte:
 		return "base64 " + base64.StdEncoding.EncodeToString(v)
 	case json.Number:
-		return decimal(v.String())
+		return decimal.Normal(v.String())
 	case big.Int:
-		return decimal(v.String())
+		return decimal.Normal(v.String())
 	case float32, float64:
-		return decimal(fmt.Sprint(v)) // NaN and infinities have neither zeros nor an exponent
+		return decimal.Normal(fmt.Sprint(v)) // NaN and infinities have neither zeros nor an exponent
 	default:
 		return fmt.Sprint(v)
 	}

@@ -22,7 +22,8 @@ const module = "github.com/tidemark-go/tidemark"
 var mayImport = map[string][]string{
 	"aggregate":                 {},
 	"aggregate/aggregatetest":   {"aggregate"},
-	"serializer":                {},
+	"internal/decimal":          {},
+	"serializer":                {"internal/decimal"},
 	"upcaster":                  {},
 	"eventstore/driver":         {},
 	"drivers/sqltx":             {},
@@ -34,7 +35,7 @@ var mayImport = map[string][]string{
 	"repository":                {"aggregate", "eventstore", "serializer"},
 	"projection":                {"eventstore"},
 	"projection/projectiontest": {"projection", "eventstore", "drivers/memory", "serializer"},
-	"privacy":                   {"eventstore", "eventstore/driver", "serializer"},
+	"privacy":                   {"eventstore", "eventstore/driver", "serializer", "internal/decimal"},
 }
 
 // core is what may depend on the standard library and google/uuid only.

@@ -1,17 +1,18 @@
-package serializer
+// Package decimal writes numbers that are alike alike, with all their digits.
+package decimal
 
 import (
 	"strconv"
 	"strings"
 )
 
-// maxZeros is how many zeros decimal writes where an exponent would do, so that a short text never becomes a long one.
+// maxZeros is how many zeros Normal writes where an exponent would do, so that a short text never becomes a long one.
 const maxZeros = 30
 
-// decimal writes the text of a number in the one way in which its value is written: 42.10, 0.421e2 and 42.1 are "42.1". It
+// Normal writes the text of a number in the one way in which its value is written: 42.10, 0.421e2 and 42.1 are "42.1". It
 // keeps all digits, and the sign of zero, which a float64 has too. A number whose exponent has more than 63 bits stays as
 // it is.
-func decimal(number string) string {
+func Normal(number string) string {
 	unsigned := strings.TrimPrefix(number, "-")
 	sign := number[:len(number)-len(unsigned)]
 	mantissa, exponent := cutExponent(unsigned)
