@@ -24,7 +24,11 @@ const (
 	// lockMigrations lets one process at a time migrate a schema. It is taken before there is a table that could be locked.
 	lockMigrations = `SELECT pg_advisory_xact_lock(hashtext('tidemark migrations'), hashtext({schema as text}))`
 
-	createMigrations = `CREATE SCHEMA IF NOT EXISTS {schema};
+	// createSchema looks first: CREATE SCHEMA IF NOT EXISTS wants the right to create schemas in the database even where the
+	// schema is there, made by an administrator for a role that has no such right.
+	createSchema = `BEGIN IF to_regnamespace({namespace}) IS NULL THEN CREATE SCHEMA {schema}; END IF; END`
+
+	createMigrations = `DO {create schema};
 
 -- Which of the following migrations were applied.
 CREATE TABLE IF NOT EXISTS {schema}.migrations (
@@ -72,7 +76,7 @@ func Migrations(schema string) string {
 	var b strings.Builder
 	b.WriteString("BEGIN;\n\n")
 	b.WriteString(migrationLock(schema) + ";\n\n")
-	b.WriteString(inSchema(schema, createMigrations))
+	b.WriteString(migrationTable(schema))
 	for _, m := range loadMigrations(schema) {
 		fmt.Fprintf(&b, "\n-- Migration %s\n\n%s", m.name, m.sql)
 	}
@@ -82,6 +86,12 @@ func Migrations(schema string) string {
 
 func migrationLock(schema string) string {
 	return strings.ReplaceAll(lockMigrations, "{schema as text}", pq.QuoteLiteral(schema))
+}
+
+// migrationTable quotes the block as a string: a schema may have a name that ends dollar quotes.
+func migrationTable(schema string) string {
+	block := pq.QuoteLiteral(inSchema(schema, createSchema))
+	return strings.ReplaceAll(inSchema(schema, createMigrations), "{create schema}", block)
 }
 
 // Migrate implements driver.Migrator. Open has called it already, unless Options.NoMigrate was set. Where the tables are
@@ -114,7 +124,7 @@ func (c conn) migrate(ctx context.Context) error {
 		return err
 	}
 	if done == 0 {
-		if err := c.exec(ctx, inSchema(schema, createMigrations)); err != nil {
+		if err := c.exec(ctx, migrationTable(schema)); err != nil {
 			return err
 		}
 	}

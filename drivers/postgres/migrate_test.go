@@ -28,7 +28,7 @@ func TestMigrate(t *testing.T) {
 		commit(t, t.Context(), open(t, dsn, nil), appends(order("a"), driver.NoStream, 1))
 	})
 	t.Run("by hand, more than once, into a schema with an odd name", func(t *testing.T) {
-		dsn, schema := pgtest.DSN(t), `Müller's "events"`
+		dsn, schema := pgtest.DSN(t), `Müller's \ "events" $$ cost`
 		db := connect(t, dsn)
 		for range 2 {
 			_, err := db.ExecContext(t.Context(), postgres.Migrations(schema))
@@ -37,7 +37,7 @@ func TestMigrate(t *testing.T) {
 		s := open(t, dsn, &postgres.Options{Schema: schema, NoMigrate: true})
 		commit(t, t.Context(), s, appends(order("a"), driver.NoStream, 2))
 		require.Len(t, readAll(t, t.Context(), s, 0).Records, 2)
-		require.Contains(t, postgres.Migrations(""), `CREATE SCHEMA IF NOT EXISTS "tidemark"`)
+		require.Contains(t, postgres.Migrations(""), `CREATE SCHEMA "tidemark"`)
 	})
 	t.Run("by hand is asked for when it was not done", func(t *testing.T) {
 		_, err := postgres.Open(t.Context(), pgtest.DSN(t), &postgres.Options{NoMigrate: true})
@@ -69,6 +69,22 @@ func TestMigrate(t *testing.T) {
 		role := asRole(t, open(t, dsn, nil), dsn)
 		require.NoError(t, open(t, role, nil).Migrate(t.Context()))
 	})
+}
+
+func TestASchemaThatIsThereNeedsNoRightToCreateOne(t *testing.T) {
+	for name, migrate := range map[string]func(t *testing.T, dsn string){
+		"by Open":     func(t *testing.T, dsn string) { open(t, dsn, nil) },
+		"by a script": func(t *testing.T, dsn string) { connect(t, dsn).MustExec(postgres.Migrations("")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dsn := pgtest.DSN(t)
+			owner := newRole(t, dsn)
+			connect(t, dsn).MustExec(`CREATE SCHEMA tidemark AUTHORIZATION ` + owner)
+			dsn = as(t, dsn, owner+":"+owner)
+			migrate(t, dsn)
+			commit(t, t.Context(), open(t, dsn, nil), appends(order("a"), driver.NoStream, 1))
+		})
+	}
 }
 
 func TestWhatWouldLoseEventsIsRefused(t *testing.T) {
@@ -109,10 +125,25 @@ func TestEventsAreAppendOnly(t *testing.T) {
 // asRole makes a role with no more rights than the documentation grants, and returns a connection string for it.
 func asRole(t *testing.T, s *postgres.Store, dsn string) string {
 	t.Helper()
-	role := "service_" + strings.ReplaceAll(newID().String(), "-", "")
+	role := newRoleName(t, dsn)
 	s.DB().MustExec(strings.ReplaceAll(grants(t), "orders_service", role) + `; ALTER ROLE ` + role + ` PASSWORD '` + role + `'`)
-	t.Cleanup(func() { _, _ = connect(t, dsn).Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role) })
 	return as(t, dsn, role+":"+role)
+}
+
+// newRole makes a role without any rights. Its password is its name.
+func newRole(t *testing.T, dsn string) string {
+	t.Helper()
+	role := newRoleName(t, dsn)
+	connect(t, dsn).MustExec(`CREATE ROLE ` + role + ` LOGIN PASSWORD '` + role + `'`)
+	return role
+}
+
+// newRoleName returns the name of a role that is dropped when the test has ended.
+func newRoleName(t *testing.T, dsn string) string {
+	t.Helper()
+	role := "service_" + strings.ReplaceAll(newID().String(), "-", "")
+	t.Cleanup(func() { _, _ = connect(t, dsn).Exec(`DROP OWNED BY ` + role + `; DROP ROLE ` + role) })
+	return role
 }
 
 func TestARoleWithTheDocumentedGrants(t *testing.T) {

@@ -95,6 +95,7 @@ func inSchema(schema, text string) string {
 	quoted := pq.QuoteIdentifier(schema)
 	return strings.NewReplacer(
 		"{schema}", quoted,
+		"{namespace}", pq.QuoteLiteral(quoted),
 		"{sequence}", pq.QuoteLiteral(quoted+".events_position_seq")+"::regclass",
 		"{migrations}", pq.QuoteLiteral(quoted+".migrations"),
 		"{events}", pq.QuoteLiteral(quoted+".events")+"::regclass",
