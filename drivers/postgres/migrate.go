@@ -165,7 +165,7 @@ func (e *oldTablesError) Error() string {
 const selectSettings = `SELECT s.seqcache = 1 AND s.seqincrement = 1 AND NOT s.seqcycle,
 	(SELECT coalesce(max(e.global_position), 0) FROM {schema}.events e),
 	` + lastValue + `,
-	current_setting('server_encoding')
+	current_setting('server_encoding'), current_setting('array_nulls')
 FROM pg_sequence s WHERE s.seqrelid = {sequence}`
 
 // checkTables refuses tables that are old, or newer than this release, and whatever would lose events without a word.
@@ -196,8 +196,9 @@ func (s *Store) checkVersion(ctx context.Context) error {
 func (s *Store) checkSettings(ctx context.Context) error {
 	var ordered bool
 	var highest, position int64
-	var encoding string
-	err := s.db.QueryRowxContext(ctx, inSchema(s.options.Schema, selectSettings)).Scan(&ordered, &highest, &position, &encoding)
+	var encoding, nulls string
+	row := s.db.QueryRowxContext(ctx, inSchema(s.options.Schema, selectSettings))
+	err := row.Scan(&ordered, &highest, &position, &encoding, &nulls)
 	switch {
 	case err != nil:
 		return failed(ctx, s.checking(), err)
@@ -209,6 +210,9 @@ func (s *Store) checkSettings(ctx context.Context) error {
 			"after a restore of the table alone: set it with setval, to a higher value than any checkpoint", s.options.Schema)
 	case encoding != "UTF8":
 		return fmt.Errorf("postgres: the database has encoding %s: create one with encoding UTF8", encoding)
+	case nulls != "on":
+		return errors.New("postgres: array_nulls is off, so that the server takes a NULL in an array for a text, and mixes up " +
+			"the events of an append: set it on, where the server, the database, the role or the DSN sets it")
 	}
 	s.size.raise(highest)
 	return nil

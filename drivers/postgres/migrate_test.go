@@ -104,6 +104,15 @@ func TestWhatWouldLoseEventsIsRefused(t *testing.T) {
 	}
 }
 
+func TestAServerThatTakesNullsForTextsIsRefused(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	for range 2 { // without tables, and with them
+		_, err := postgres.Open(t.Context(), with(dsn, "array_nulls", "off"), nil)
+		require.ErrorContains(t, err, "array_nulls is off")
+		open(t, dsn, nil)
+	}
+}
+
 func TestEventsAreAppendOnly(t *testing.T) {
 	s := fresh(t)
 	commit(t, t.Context(), s, appends(order("a"), driver.NoStream, 2))
