@@ -111,8 +111,9 @@ type Store struct {
 	news    news
 }
 
-// Open connects to the database that dsn names, which is a connection string of lib/pq: a URL or key=value pairs. It
-// brings the tables up to date, unless Options.NoMigrate says otherwise. Close closes the connections.
+// Open connects to the database that dsn names, which is a connection string of lib/pq: a URL or key=value pairs. An empty
+// one is refused; "postgres://" leaves all of it to PGHOST and the other variables that lib/pq reads. Open brings the tables
+// up to date, unless Options.NoMigrate says otherwise. Close closes the connections.
 //
 // Tables that a later release has written are refused.
 func Open(ctx context.Context, dsn string, opts *Options) (*Store, error) {
