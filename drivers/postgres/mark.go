@@ -53,6 +53,13 @@ import (
 // The sequence must hand out every value at once and in order: CACHE 1, which checkTables looks after. A standby has no
 // locks of the primary's writers, so it is refused.
 //
+// Nor does logical replication take locks: it stores rows as they were committed elsewhere. But it takes no position from this
+// sequence either, so what it has stored stands above the sequence's last value, and a reader who finds the mark there refuses to
+// go on. Where writers take the positions that can't be. A position that is visible was taken before the statement's snapshot,
+// and the last value, which is that of now whenever the statement comes to read it, has not gone back since: a crash keeps what
+// the sequence did before a commit, see above, and a dump has the sequence with the table. (Who sets the sequence forward while
+// replication still fills the table has himself to look after that nobody reads the log.)
+//
 // The key of a lock, 64 bits, is made of
 //
 //	1 bit    1: the key is negative, and stays clear of applications that use row ids as keys
@@ -87,15 +94,15 @@ SELECT coalesce((
 		SELECT max(e.global_position) FROM {schema}.events e
 		WHERE e.global_position <= coalesce((SELECT held.bound FROM held), 1099511627775)
 	), 0),
-	pg_is_in_recovery(), current_setting('transaction_isolation')`
+	` + lastValue + `, pg_is_in_recovery(), current_setting('transaction_isolation')`
 )
 
 // readMark returns the tide mark of now. The store remembers the highest: what was complete once stays complete.
 func (c conn) readMark(ctx context.Context) (int64, error) {
-	var mark int64
+	var mark, last int64
 	var standby bool
 	var isolation string
-	_, err := c.row(ctx, c.store.sql.mark, []any{&mark, &standby, &isolation})
+	_, err := c.row(ctx, c.store.sql.mark, []any{&mark, &last, &standby, &isolation})
 	switch {
 	case err != nil:
 		return 0, err
@@ -105,8 +112,17 @@ func (c conn) readMark(ctx context.Context) (int64, error) {
 	case c.tx != nil && isolation != "read committed" && isolation != "read uncommitted":
 		return 0, fmt.Errorf("the transaction is %s, so it can't see the events that were committed after its first "+
 			"statement and would skip them: read the log outside of it, or in a transaction that is READ COMMITTED", isolation)
+	case mark > last:
+		return 0, errSequenceBehind(c.store.options.Schema)
 	}
 	c.store.mark.raise(mark)
 	c.store.size.raise(mark)
 	return mark, nil
+}
+
+// errSequenceBehind says that not all positions were taken from the sequence.
+func errSequenceBehind(schema string) error {
+	return fmt.Errorf("sequence events_position_seq in schema %q stands below the highest global_position: after a restore of "+
+		"the table alone, set it with setval, to a higher value than any checkpoint; a table that replication fills is no place "+
+		"to read the log, since events come in another order than their positions: read it where they are appended", schema)
 }

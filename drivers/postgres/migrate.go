@@ -206,8 +206,7 @@ func (s *Store) checkSettings(ctx context.Context) error {
 		return fmt.Errorf("postgres: sequence events_position_seq in schema %q must have INCREMENT 1, CACHE 1 and NO CYCLE, "+
 			"or readers skip events: ALTER SEQUENCE it back", s.options.Schema)
 	case highest > position:
-		return fmt.Errorf("postgres: sequence events_position_seq in schema %q stands below the highest global_position, as "+
-			"after a restore of the table alone: set it with setval, to a higher value than any checkpoint", s.options.Schema)
+		return failed(ctx, s.checking(), errSequenceBehind(s.options.Schema))
 	case encoding != "UTF8":
 		return fmt.Errorf("postgres: the database has encoding %s: create one with encoding UTF8", encoding)
 	case nulls != "on":
