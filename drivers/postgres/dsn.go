@@ -59,8 +59,8 @@ func understood(dsn string) bool {
 type setting struct{ key, right string }
 
 // choices are all such settings, save for hostaddr, whose right value depends on host.
-var choices = []setting{{"sslmode", "verify-full"}, {"port", "5432"}, {"connect_timeout", "10"}, {"target_session_attrs", "any"},
-	{"load_balance_hosts", "disable"}, {"client_encoding", "UTF8"}, {"binary_parameters", "yes"},
+var choices = []setting{{"sslmode", "verify-full"}, {"port", "5432"}, {"connect_timeout", "10"},
+	{"target_session_attrs", "any"}, {"load_balance_hosts", "disable"}, {"client_encoding", "UTF8"}, {"binary_parameters", "yes"},
 	{"disable_prepared_binary_result", "no"}, {"sslnegotiation", "postgres"}, {"sslsni", "1"}, {"sslinline", "no"},
 	{"ssl_min_protocol_version", "TLSv1.2"}, {"ssl_max_protocol_version", "TLSv1.3"},
 	{"min_protocol_version", "3.0"}, {"max_protocol_version", "3.0"}}
@@ -81,20 +81,41 @@ func wrongSettings(dsn string) (wrong []string) {
 
 func putRight(dsn string, settings []setting) string {
 	for _, s := range settings {
-		dsn = withSetting(dsn, s.key, s.right)
+		if u, ok := withQuery(dsn, s); ok {
+			dsn = u
+		} else {
+			dsn += " " + s.key + "=" + s.right // of two values the last counts
+		}
 	}
 	return dsn
 }
 
-// withSetting returns a DSN with a setting, whose value needs no quotes.
-func withSetting(dsn, key, value string) string {
+// toPrimary has a DSN that names several hosts lead to the one that is no standby, unless the DSN or the environment say
+// themselves which it is to be.
+func toPrimary(dsn string, config pq.Config) string {
+	if !choosesHost(config) {
+		return dsn
+	}
+	primary := setting{"target_session_attrs", string(pq.TargetSessionAttrsPrimary)}
+	if u, ok := withQuery(dsn, primary); ok {
+		return u
+	}
+	return primary.key + "=" + primary.right + " " + dsn // at the end it might be taken for a value that is empty
+}
+
+func choosesHost(config pq.Config) bool {
+	return len(config.Multi) > 0 && config.TargetSessionAttrs == ""
+}
+
+// withQuery returns a URL with a setting; ok is false if the DSN is none.
+func withQuery(dsn string, s setting) (changed string, ok bool) {
 	u, err := url.Parse(dsn)
 	if err != nil || u.Scheme != "postgres" && u.Scheme != "postgresql" {
-		return dsn + " " + key + "=" + value // of two values the last counts
+		return dsn, false
 	}
 	q := u.Query()
-	q.Set(key, value)
+	q.Set(s.key, s.right)
 	u.RawQuery = q.Encode()
 	u.Path = cmp.Or(u.Path, "/") // without any, String leaves the slashes of postgres:// out
-	return u.String()
+	return u.String(), true
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -123,22 +121,4 @@ func TestACommitThatWaitsEndsWithItsContext(t *testing.T) {
 	}
 	tx.commits()
 	require.Len(t, readAll(t, t.Context(), s, 0).Records, 1)
-}
-
-func TestAStandbyIsNoPlaceToReadTheLog(t *testing.T) {
-	cluster := pgtest.StartCluster(t, nil)
-	dsn := cluster.DSN("postgres")
-	s := open(t, dsn, nil)
-	commit(t, t.Context(), s, appends(order("a"), driver.Any, 1))
-	folder := get[string](t, s.DB(), `SHOW data_directory`)
-	require.NoError(t, cluster.Stop())
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "standby.signal"), nil, 0o644))
-	require.NoError(t, cluster.Start(t.Context()))
-
-	standby, err := postgres.New(connect(t, dsn), nil)
-	require.NoError(t, err)
-	require.Len(t, readStream(t, t.Context(), standby, order("a")), 1)
-	_, err = standby.ReadAll(t.Context(), driver.AllQuery{Limit: 1, MaxBytes: 1})
-	require.ErrorContains(t, err, "standby")
-	require.NoError(t, standby.Close())
 }

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	sqldriver "database/sql/driver"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/lib/pq"
 
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 // lines makes the connections of a pool, each with a line of its own.
@@ -38,10 +40,21 @@ func (ls *lines) Connect(ctx context.Context) (sqldriver.Conn, error) {
 	case err != nil && ctx.Err() != nil:
 		return nil, fmt.Errorf("%w: %w", ctx.Err(), err)
 	case err != nil:
-		return nil, err
+		return nil, ls.noHost(err)
 	}
 	ls.add(l)
 	return &session{c.(pqConn), l}, nil
+}
+
+// noHost says of an error that none of several hosts is the primary, which passes when a standby takes over. lib/pq has no
+// type for that: it is what is left if no server has answered with an error of its own.
+func (ls *lines) noHost(err error) error {
+	var answer *pq.Error
+	wanted := len(ls.config.Multi) > 0 && ls.config.TargetSessionAttrs == pq.TargetSessionAttrsPrimary
+	if !wanted || errors.As(err, &answer) {
+		return err
+	}
+	return fmt.Errorf("%w: none of the hosts is a primary that takes us: %w", driver.ErrUnavailable, err)
 }
 
 // Driver implements the connector of database/sql. It is where sqltx.In finds the Explainer.

@@ -62,10 +62,11 @@ func (e *ear) listen(ctx context.Context, cancel context.CancelCauseFunc) error 
 	if o.ListenDSN == "" {
 		return errors.New("there is no connection string for LISTEN: set Options.ListenDSN to hear of other processes' commits")
 	}
-	if _, err := parse(o.ListenDSN); err != nil {
+	config, err := parse(o.ListenDSN)
+	if err != nil {
 		return err
 	}
-	l := startListener(ctx, o.ListenDSN)
+	l := startListener(ctx, toPrimary(o.ListenDSN, config)) // nobody can listen on a standby
 	defer l.stop()
 	giveUp := func() { cancel(errSilent) }
 	late := time.AfterFunc(connectPatience, giveUp)

@@ -9,8 +9,13 @@ import (
 
 // A filter stands in a CASE because the planner knows nothing of what is in there. Of an OR it believes that hardly any
 // row passes, so that it would rather sort them than read them in order.
+//
+// The rows may come over another connection than the mark, and a pool that reaches several servers may have it to a standby
+// that is behind: the statement itself fails there, before it has looked for a row, with the server's own error for
+// pg_current_wal_lsn. It asks once.
 const fromLog = `FROM {schema}.events
-	WHERE global_position > $2::bigint AND global_position <= $3::bigint
+	WHERE (SELECT CASE WHEN pg_is_in_recovery() THEN pg_current_wal_lsn() IS NOT NULL ELSE true END)
+		AND global_position > $2::bigint AND global_position <= $3::bigint
 		AND CASE WHEN $4::text[] IS NULL THEN true ELSE event_type = ANY ($4::text[]) END
 		AND CASE WHEN $5::text[] IS NULL THEN true ELSE stream_type = ANY ($5::text[]) END`
 
@@ -92,7 +97,7 @@ func (r *logReader) readTo(ctx context.Context, mark int64) error {
 	for r.next < mark && !r.page.full() {
 		to := min(mark, r.next+stretch)
 		if err := r.page.read(ctx, r.conn, r.store.sql.log, r.next, to, types, streamTypes); err != nil {
-			return err
+			return explainStandby(err)
 		}
 		r.next = to
 		stretch = min(4*stretch, maxStretch)

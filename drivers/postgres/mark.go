@@ -50,15 +50,21 @@ import (
 // back. In a transaction of several appends the first lock is enough, since its bound is the lowest; a setting that is
 // local to the transaction remembers it, and is forgotten exactly when a savepoint gives the lock back.
 //
-// The sequence must hand out every value at once and in order: CACHE 1, which checkTables looks after. A standby has no
-// locks of the primary's writers, so it is refused.
+// The sequence must hand out every value at once and in order: CACHE 1, which checkTables looks after.
 //
-// Nor does logical replication take locks: it stores rows as they were committed elsewhere. But it takes no position from this
-// sequence either, so what it has stored stands above the sequence's last value, and a reader who finds the mark there refuses to
-// go on. Where writers take the positions that can't be. A position that is visible was taken before the statement's snapshot,
-// and the last value, which is that of now whenever the statement comes to read it, has not gone back since: a crash keeps what
-// the sequence did before a commit, see above, and a dump has the sequence with the table. (Who sets the sequence forward while
-// replication still fills the table has himself to look after that nobody reads the log.)
+// A standby has no locks of the primary's writers, and may be behind with the rows up to a mark that the primary gave.
+// So both statements fail there: a pool can reach a primary and its standby side by side, and what one connection has
+// found out says nothing of the next. A server that is no standby does not become one: it is stopped first. One instant
+// is left to a pool of the caller's, or a proxy: a standby that takes over between a statement's snapshot and its
+// question. Where Open has several hosts it has no connection to a server before that takes over.
+//
+// Nor does logical replication take locks: it stores rows as they were committed elsewhere. But it takes no position
+// from this sequence either, so what it has stored stands above the sequence's last value, and a reader who finds the
+// mark there refuses to go on. Where writers take the positions that can't be. A position that is visible was taken
+// before the statement's snapshot, and the last value, which is that of now whenever the statement comes to read it,
+// has not gone back since: a crash keeps what the sequence did before a commit, see above, and a dump has the sequence
+// with the table. (Who sets the sequence forward while replication still fills the table has himself to look after that
+// nobody reads the log.)
 //
 // The key of a lock, 64 bits, is made of
 //
@@ -107,8 +113,7 @@ func (c conn) readMark(ctx context.Context) (int64, error) {
 	case err != nil:
 		return 0, err
 	case standby:
-		return 0, errors.New("this server is a standby, which does not know of the appends under way on its primary: " +
-			"read the log from the primary")
+		return 0, errStandby
 	case c.tx != nil && isolation != "read committed" && isolation != "read uncommitted":
 		return 0, fmt.Errorf("the transaction is %s, so it can't see the events that were committed after its first "+
 			"statement and would skip them: read the log outside of it, or in a transaction that is READ COMMITTED", isolation)
@@ -118,6 +123,18 @@ func (c conn) readMark(ctx context.Context) (int64, error) {
 	c.store.mark.raise(mark)
 	c.store.size.raise(mark)
 	return mark, nil
+}
+
+var errStandby = errors.New("this server is a standby, which does not know of the appends under way on its primary: " +
+	"read the log from the primary")
+
+// explainStandby tells of the error that reading rows of the log is on a standby.
+func explainStandby(err error) error {
+	const notInPrerequisiteState = "55000"
+	if sqlState(err) == notInPrerequisiteState {
+		return fmt.Errorf("%w: %w", errStandby, err)
+	}
+	return err
 }
 
 // errSequenceBehind says that not all positions were taken from the sequence.

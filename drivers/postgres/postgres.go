@@ -113,7 +113,8 @@ type Store struct {
 
 // Open connects to the database that dsn names, which is a connection string of lib/pq: a URL or key=value pairs. An empty
 // one is refused; "postgres://" leaves all of it to PGHOST and the other variables that lib/pq reads. Open brings the tables
-// up to date, unless Options.NoMigrate says otherwise. Close closes the connections.
+// up to date, unless Options.NoMigrate says otherwise. Of several hosts it connects to the primary, unless the DSN has
+// target_session_attrs. Close closes the connections.
 //
 // Tables that a later release has written are refused.
 func Open(ctx context.Context, dsn string, opts *Options) (*Store, error) {
@@ -138,7 +139,8 @@ func Open(ctx context.Context, dsn string, opts *Options) (*Store, error) {
 // caller's to close. New does not connect: where the tables may be missing or old, call Migrate.
 //
 // The pool should keep as many idle connections as it may open (SetMaxIdleConns): a new one costs some milliseconds and
-// prepares all statements anew.
+// prepares all statements anew. If it can reach several servers, it should have target_session_attrs=primary: on a standby
+// ReadAll fails, and streams, snapshots and checkpoints are read as old as they are there.
 func New(db *sqlx.DB, opts *Options) (*Store, error) {
 	o, err := opts.withDefaults()
 	if err != nil {
