@@ -11,7 +11,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-const loadCheckpoint = `SELECT position FROM subscription_checkpoints WHERE subscription_name = ?`
+const loadCheckpoint = `SELECT position FROM main.subscription_checkpoints WHERE subscription_name = ?`
 
 // LoadCheckpoint implements driver.Checkpointer.
 func (s *Store) LoadCheckpoint(ctx context.Context, name string) (position int64, err error) {
@@ -25,10 +25,10 @@ func (s *Store) LoadCheckpoint(ctx context.Context, name string) (position int64
 }
 
 const (
-	moveCheckpoint = `UPDATE subscription_checkpoints SET position = ?2, updated_at = ?3
+	moveCheckpoint = `UPDATE main.subscription_checkpoints SET position = ?2, updated_at = ?3
 		WHERE subscription_name = ?1 AND position = ?4`
 	// firstCheckpoint moves a checkpoint that stands at 0 or is not there yet.
-	firstCheckpoint = `INSERT INTO subscription_checkpoints (subscription_name, position, updated_at) VALUES (?1, ?2, ?3)
+	firstCheckpoint = `INSERT INTO main.subscription_checkpoints (subscription_name, position, updated_at) VALUES (?1, ?2, ?3)
 		ON CONFLICT DO UPDATE SET position = ?2, updated_at = ?3 WHERE position = ?4`
 )
 

@@ -158,7 +158,7 @@ func raisePositions(ctx context.Context, q sqlx.ExecerContext, floor int64) erro
 	if floor == 0 {
 		return nil
 	}
-	_, err := q.ExecContext(ctx, `UPDATE sqlite_sequence SET seq = ?1 WHERE name = 'events' AND seq < ?1`, floor)
+	_, err := q.ExecContext(ctx, `UPDATE main.sqlite_sequence SET seq = ?1 WHERE name = 'events' AND seq < ?1`, floor)
 	return err
 }
 

@@ -13,12 +13,12 @@ const (
 	deadLetterColumns = `subscription_name, global_position, stream_type, stream_id, version, event_type, skipped, request,
 		error, tries, first_at, last_at`
 
-	saveDeadLetter = `INSERT OR REPLACE INTO dead_letters (` + deadLetterColumns + `)
+	saveDeadLetter = `INSERT OR REPLACE INTO main.dead_letters (` + deadLetterColumns + `)
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`
 
-	deleteDeadLetter = `DELETE FROM dead_letters WHERE subscription_name = ? AND global_position = ?`
+	deleteDeadLetter = `DELETE FROM main.dead_letters WHERE subscription_name = ? AND global_position = ?`
 
-	selectDeadLetters = `SELECT ` + deadLetterColumns + ` FROM dead_letters
+	selectDeadLetters = `SELECT ` + deadLetterColumns + ` FROM main.dead_letters
 		WHERE subscription_name = ? AND global_position > ? ORDER BY global_position LIMIT ?`
 )
 

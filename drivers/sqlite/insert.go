@@ -11,7 +11,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-const insertInto = `INSERT INTO events (id, stream_type, stream_id, version, event_type, schema_version, content_type,
+const insertInto = `INSERT INTO main.events (id, stream_type, stream_id, version, event_type, schema_version, content_type,
 	created_at, append_size, tags, metadata, event_data) VALUES `
 
 const (
@@ -28,7 +28,7 @@ func insertRows(n int) string {
 // insertChecked stores one event if its stream is one version behind it. It is check, insert and transaction in one
 // statement: if the stream is at another version, the inner SELECT yields NULL, which the column refuses.
 const insertChecked = insertInto + `(?1, ?2, ?3,
-	(SELECT CASE WHEN coalesce(max(version), 0) = ?4 - 1 THEN ?4 END FROM events ` + ofStream + `),
+	(SELECT CASE WHEN coalesce(max(version), 0) = ?4 - 1 THEN ?4 END FROM main.events ` + ofStream + `),
 	?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)`
 
 // ofStream selects a stream by the parameters 2 and 3. The plus signs keep SQLite from compiling the statement anew
@@ -36,7 +36,7 @@ const insertChecked = insertInto + `(?1, ?2, ?3,
 // long as running it.
 const ofStream = `WHERE stream_type = +?2 AND stream_id = +?3`
 
-const selectVersion = `SELECT coalesce(max(version), 0) FROM events WHERE stream_type = +?1 AND stream_id = +?2`
+const selectVersion = `SELECT coalesce(max(version), 0) FROM main.events WHERE stream_type = +?1 AND stream_id = +?2`
 
 func streamVersion(ctx context.Context, q sqlx.QueryerContext, stream driver.StreamID) (version int64, err error) {
 	err = q.QueryRowxContext(ctx, selectVersion, stream.Type, stream.ID).Scan(&version)

@@ -14,7 +14,7 @@ var _ driver.KeyStore = (*Store)(nil)
 
 // A key whose slot is missing comes out as an empty one, which is damaged. NULL would say that the subject is forgotten.
 const keyColumns = `SELECT subject, revision, iif(slot IS NULL, NULL, coalesce(wrapped, x'')), updated_at
-	FROM subject_keys LEFT JOIN wrapped_keys USING (slot) `
+	FROM main.subject_keys LEFT JOIN main.wrapped_keys USING (slot) `
 
 // LoadKeys implements driver.KeyStore.
 func (s *Store) LoadKeys(ctx context.Context, subjects []string) ([]driver.Key, error) {
@@ -55,12 +55,12 @@ func (s *Store) selectKeys(ctx context.Context, doing, query string, args ...any
 }
 
 // nextSlot is the one behind all others, so that nothing moves when it is filled.
-const nextSlot = `(SELECT coalesce(max(slot), 0) + 1 FROM wrapped_keys)`
+const nextSlot = `(SELECT coalesce(max(slot), 0) + 1 FROM main.wrapped_keys)`
 
 const (
-	addSubject = `INSERT INTO subject_keys (subject, revision, slot, updated_at) VALUES (?1, 1, ` + nextSlot + `, ?2)
+	addSubject = `INSERT INTO main.subject_keys (subject, revision, slot, updated_at) VALUES (?1, 1, ` + nextSlot + `, ?2)
 		ON CONFLICT DO NOTHING`
-	fillSlot = `INSERT INTO wrapped_keys (slot, wrapped) SELECT slot, ?2 FROM subject_keys WHERE subject = ?1`
+	fillSlot = `INSERT INTO main.wrapped_keys (slot, wrapped) SELECT slot, ?2 FROM main.subject_keys WHERE subject = ?1`
 )
 
 // AddKeys implements driver.KeyStore.
@@ -81,13 +81,13 @@ func (s *Store) AddKeys(ctx context.Context, keys []driver.Key) error {
 }
 
 const (
-	slotOf       = `(SELECT slot FROM subject_keys WHERE subject = ?1)`
-	overwriteKey = `UPDATE wrapped_keys SET wrapped = ?2 WHERE slot = ` + slotOf + ` AND length(wrapped) = length(?2)`
-	destroyKey   = `UPDATE wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE slot = ` + slotOf
-	moveSubject  = `UPDATE subject_keys SET slot = ` + nextSlot + ` WHERE subject = ?1`
+	slotOf       = `(SELECT slot FROM main.subject_keys WHERE subject = ?1)`
+	overwriteKey = `UPDATE main.wrapped_keys SET wrapped = ?2 WHERE slot = ` + slotOf + ` AND length(wrapped) = length(?2)`
+	destroyKey   = `UPDATE main.wrapped_keys SET wrapped = zeroblob(length(wrapped)) WHERE slot = ` + slotOf
+	moveSubject  = `UPDATE main.subject_keys SET slot = ` + nextSlot + ` WHERE subject = ?1`
 )
 
-const replaceKey = `UPDATE subject_keys SET revision = ?2, updated_at = ?3
+const replaceKey = `UPDATE main.subject_keys SET revision = ?2, updated_at = ?3
 	WHERE subject = ?1 AND revision = ?2 - 1 AND slot IS NOT NULL`
 
 // ReplaceKey implements driver.KeyStore. What it replaces is overwritten, as by ForgetKey.
@@ -118,8 +118,8 @@ func overwrite(ctx context.Context, tx *sqlx.Tx, k driver.Key) error {
 }
 
 const (
-	forgetKey   = `UPDATE subject_keys SET slot = NULL, updated_at = ?2 WHERE subject = ?1 AND slot IS NOT NULL`
-	forgetNoKey = `INSERT INTO subject_keys (subject, revision, slot, updated_at) VALUES (?1, 1, NULL, ?2)
+	forgetKey   = `UPDATE main.subject_keys SET slot = NULL, updated_at = ?2 WHERE subject = ?1 AND slot IS NOT NULL`
+	forgetNoKey = `INSERT INTO main.subject_keys (subject, revision, slot, updated_at) VALUES (?1, 1, NULL, ?2)
 		ON CONFLICT DO NOTHING`
 )
 

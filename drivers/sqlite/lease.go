@@ -18,20 +18,20 @@ const (
 	leaseColumns = `subscription_name, position, token, owner, leased_until, state, updated_at`
 
 	// acquireLease changes nothing if somebody else owns the lease.
-	acquireLease = `INSERT INTO subscription_checkpoints (subscription_name, position, updated_at, token, owner, leased_until)
-		VALUES (?1, 0, ?3, 1, ?2, ?4)
+	acquireLease = `INSERT INTO main.subscription_checkpoints
+		(subscription_name, position, updated_at, token, owner, leased_until) VALUES (?1, 0, ?3, 1, ?2, ?4)
 		ON CONFLICT DO UPDATE SET token = token + (owner IS NOT ?2), owner = ?2, leased_until = ?4, updated_at = ?3
 		WHERE owner IS NULL OR owner = ?2 OR leased_until <= ?3`
 
-	saveLease = `UPDATE subscription_checkpoints SET position = ?5, leased_until = ?6, state = ?7, updated_at = ?8
+	saveLease = `UPDATE main.subscription_checkpoints SET position = ?5, leased_until = ?6, state = ?7, updated_at = ?8
 		WHERE subscription_name = ?1 AND owner = ?2 AND token = ?3 AND position = ?4`
 
-	releaseLease = `UPDATE subscription_checkpoints SET owner = NULL, leased_until = NULL, updated_at = ?3
+	releaseLease = `UPDATE main.subscription_checkpoints SET owner = NULL, leased_until = NULL, updated_at = ?3
 		WHERE subscription_name = ?1 AND token = ?2 AND owner IS NOT NULL`
 
-	selectLease = `SELECT ` + leaseColumns + ` FROM subscription_checkpoints WHERE subscription_name = ?`
+	selectLease = `SELECT ` + leaseColumns + ` FROM main.subscription_checkpoints WHERE subscription_name = ?`
 
-	selectLeases = `SELECT ` + leaseColumns + ` FROM subscription_checkpoints
+	selectLeases = `SELECT ` + leaseColumns + ` FROM main.subscription_checkpoints
 		WHERE substr(subscription_name, 1, length(?1)) = ?1`
 )
 

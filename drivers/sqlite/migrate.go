@@ -19,7 +19,7 @@ import (
 var migrations embed.FS
 
 // The schema version has a table of its own. PRAGMA user_version may be taken by the user's own tables in the file.
-const createMigrations = `CREATE TABLE IF NOT EXISTS tidemark_migrations (
+const createMigrations = `CREATE TABLE IF NOT EXISTS main.tidemark_migrations (
 	version    INTEGER PRIMARY KEY,
 	name       TEXT    NOT NULL,
 	applied_at TEXT    NOT NULL DEFAULT (datetime())
@@ -90,7 +90,7 @@ func migrate(ctx context.Context, scripts []script) error {
 		if err := exec(ctx, tx, script.sql); err != nil {
 			return fmt.Errorf("migration %s: %w", script.name, err)
 		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO tidemark_migrations (version, name) VALUES (?, ?)`, done+i+1, script.name)
+		_, err := tx.ExecContext(ctx, `INSERT INTO main.tidemark_migrations (version, name) VALUES (?, ?)`, done+i+1, script.name)
 		if err != nil {
 			return err
 		}
@@ -102,8 +102,8 @@ func migrate(ctx context.Context, scripts []script) error {
 func begin(ctx context.Context, tx *sqlx.Tx) error {
 	var tables, taken, id int
 	err := errors.Join(
-		tx.GetContext(ctx, &tables, `SELECT count(*) FROM sqlite_schema`),
-		tx.GetContext(ctx, &taken, `SELECT count(*) FROM sqlite_schema
+		tx.GetContext(ctx, &tables, `SELECT count(*) FROM main.sqlite_schema`),
+		tx.GetContext(ctx, &taken, `SELECT count(*) FROM main.sqlite_schema
 			WHERE lower(name) IN ('events', 'snapshots', 'subscription_checkpoints', 'dead_letters')`),
 		tx.GetContext(ctx, &id, `PRAGMA application_id`))
 	if err != nil {
@@ -124,11 +124,11 @@ func begin(ctx context.Context, tx *sqlx.Tx) error {
 // schemaVersion returns 0 for a database without our tables.
 func schemaVersion(ctx context.Context, q sqlx.QueryerContext) (version int, err error) {
 	var tables int
-	err = q.QueryRowxContext(ctx, `SELECT count(*) FROM sqlite_schema WHERE name = 'tidemark_migrations'`).Scan(&tables)
+	err = q.QueryRowxContext(ctx, `SELECT count(*) FROM main.sqlite_schema WHERE name = 'tidemark_migrations'`).Scan(&tables)
 	if err != nil || tables == 0 {
 		return 0, err
 	}
-	err = q.QueryRowxContext(ctx, `SELECT coalesce(max(version), 0) FROM tidemark_migrations`).Scan(&version)
+	err = q.QueryRowxContext(ctx, `SELECT coalesce(max(version), 0) FROM main.tidemark_migrations`).Scan(&version)
 	return version, err
 }
 

@@ -12,7 +12,7 @@ import (
 
 const (
 	// The plus signs are explained at ofStream.
-	selectStream = `SELECT ` + recordColumns + ` FROM events
+	selectStream = `SELECT ` + recordColumns + ` FROM main.events
 		WHERE stream_type = +?1 AND stream_id = +?2 AND version BETWEEN ?3 AND ?4 ORDER BY version `
 	selectForward  = selectStream + `LIMIT +?5`
 	selectBackward = selectStream + `DESC LIMIT +?5`
@@ -43,7 +43,7 @@ func (s *Store) ReadStream(ctx context.Context, q driver.StreamQuery) ([]driver.
 // selectLog returns the query for a page of the log up to head, and its parameters. There are four texts, whatever the
 // filters contain. The plus sign before stream_type keeps SQLite from going through the index of streams and sorting.
 func selectLog(q driver.AllQuery, head int64) (query string, args []any, err error) {
-	query = `SELECT ` + recordColumns + ` FROM events WHERE global_position > ? AND global_position <= ?`
+	query = `SELECT ` + recordColumns + ` FROM main.events WHERE global_position > ? AND global_position <= ?`
 	args = []any{q.After, head}
 	for _, filter := range []struct {
 		condition string
@@ -119,7 +119,7 @@ func (s *Store) head(ctx context.Context, from sqlx.QueryerContext) (head int64,
 			below = first
 		}
 	}
-	err = from.QueryRowxContext(ctx, `SELECT coalesce(max(global_position), 0) FROM events WHERE global_position < ?`,
+	err = from.QueryRowxContext(ctx, `SELECT coalesce(max(global_position), 0) FROM main.events WHERE global_position < ?`,
 		below).Scan(&head)
 	return head, err
 }

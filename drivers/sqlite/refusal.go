@@ -64,7 +64,7 @@ func storedEvents(ctx context.Context, q sqlx.QueryerContext, writes []driver.Wr
 	if err != nil {
 		return nil, err
 	}
-	rows, err := q.QueryxContext(ctx, `SELECT `+recordColumns+` FROM events
+	rows, err := q.QueryxContext(ctx, `SELECT `+recordColumns+` FROM main.events
 		WHERE id IN (SELECT value FROM json_each(?)) ORDER BY global_position`, array)
 	if err != nil {
 		return nil, err

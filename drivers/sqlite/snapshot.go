@@ -11,7 +11,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-const saveSnapshot = `INSERT INTO snapshots
+const saveSnapshot = `INSERT INTO main.snapshots
 	(stream_type, stream_id, version, snapshot_type, schema_version, content_type, created_at, snapshot_data)
 	VALUES (?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (stream_type, stream_id) DO UPDATE SET
@@ -28,7 +28,7 @@ func (s *Store) SaveSnapshot(ctx context.Context, snapshot driver.Snapshot) erro
 }
 
 const loadSnapshot = `SELECT version, snapshot_type, schema_version, content_type, created_at, snapshot_data
-	FROM snapshots WHERE stream_type = ? AND stream_id = ?`
+	FROM main.snapshots WHERE stream_type = ? AND stream_id = ?`
 
 // LoadSnapshot implements driver.Snapshotter.
 func (s *Store) LoadSnapshot(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error) {

@@ -9,7 +9,7 @@
 -- metadata, tags: JSON, or NULL where there are none.
 -- created_at: microseconds since 1970, UTC.
 -- append_size: how many events were appended together, in the first of them; 0 in the others.
-CREATE TABLE events (
+CREATE TABLE main.events (
     id              TEXT    NOT NULL,
     stream_id       TEXT    NOT NULL,
     stream_type     TEXT    NOT NULL,
@@ -32,19 +32,19 @@ CREATE TABLE events (
 -- (event_type, global_position) would make every single append a fifth and a bulk load an eighth slower.
 
 -- The counter has its row from the start, so that it can be raised before there are events.
-INSERT INTO sqlite_sequence (name, seq) SELECT 'events', 0
-WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'events');
+INSERT INTO main.sqlite_sequence (name, seq) SELECT 'events', 0
+WHERE NOT EXISTS (SELECT 1 FROM main.sqlite_sequence WHERE name = 'events');
 
-CREATE TRIGGER events_no_update BEFORE UPDATE ON events BEGIN
+CREATE TRIGGER main.events_no_update BEFORE UPDATE ON events BEGIN
     SELECT RAISE(ABORT, 'events are append-only: UPDATE is refused, append a correcting event instead');
 END;
 
-CREATE TRIGGER events_no_delete BEFORE DELETE ON events BEGIN
+CREATE TRIGGER main.events_no_delete BEFORE DELETE ON events BEGIN
     SELECT RAISE(ABORT, 'events are append-only: DELETE is refused, append a correcting event instead');
 END;
 
 -- The latest snapshot of each stream.
-CREATE TABLE snapshots (
+CREATE TABLE main.snapshots (
     stream_id      TEXT    NOT NULL,
     stream_type    TEXT    NOT NULL,
     version        INTEGER NOT NULL,
@@ -62,7 +62,7 @@ CREATE TABLE snapshots (
 -- token: grows with every change of owner; who has an older one can't move the position any more.
 -- state: a JSON document, or NULL.
 -- updated_at, leased_until: microseconds since 1970, UTC, by the clocks of the processes.
-CREATE TABLE subscription_checkpoints (
+CREATE TABLE main.subscription_checkpoints (
     subscription_name TEXT    NOT NULL PRIMARY KEY,
     position          INTEGER NOT NULL,
     updated_at        INTEGER NOT NULL,
@@ -76,7 +76,7 @@ CREATE TABLE subscription_checkpoints (
 --
 -- skipped: 1 if the event was left out for good; 0 if it waits, and the later ones of its stream with it.
 -- request: what an operator asks for; empty if nothing.
-CREATE TABLE dead_letters (
+CREATE TABLE main.dead_letters (
     subscription_name TEXT    NOT NULL,
     global_position   INTEGER NOT NULL,
     stream_type       TEXT    NOT NULL,

@@ -2,7 +2,7 @@
 --
 -- slot: where the key is in wrapped_keys; NULL once the subject is forgotten.
 -- updated_at: microseconds since 1970, UTC.
-CREATE TABLE subject_keys (
+CREATE TABLE main.subject_keys (
     subject    TEXT    NOT NULL PRIMARY KEY,
     revision   INTEGER NOT NULL,
     slot       INTEGER,
@@ -15,7 +15,7 @@ CREATE TABLE subject_keys (
 -- space, with secure_delete too. So nothing here ever moves: a new row comes last, and one that is there is overwritten by
 -- as many bytes and never deleted. In tables that have the keys beside their subjects, with or without rowid, parts of 1
 -- to 5 keys of 10,000 were found after all had been forgotten; in this one of none.
-CREATE TABLE wrapped_keys (
+CREATE TABLE main.wrapped_keys (
     slot    INTEGER PRIMARY KEY,
     wrapped BLOB    NOT NULL
 ) STRICT;
