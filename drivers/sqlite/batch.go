@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -82,7 +81,7 @@ func commitOne(ctx context.Context, c session, writes []driver.Write) ([]driver.
 		receipts, err := commitSimple(&writes[0], func(args []any) (sql.Result, error) {
 			return c.ExecContext(ctx, insertChecked, args...)
 		})
-		return receipts, explainOne(ctx, c, writes, err)
+		return receipts, explain(ctx, c, writes, err)
 	}
 	if err := exec(ctx, c, "SAVEPOINT tidemark"); err != nil {
 		return nil, err
@@ -94,14 +93,5 @@ func commitOne(ctx context.Context, c session, writes []driver.Write) ([]driver.
 	if undo := exec(ctx, c, "ROLLBACK TO tidemark; RELEASE tidemark"); undo != nil {
 		return nil, lost(undo, err)
 	}
-	return nil, explainOne(ctx, c, writes, err)
-}
-
-// explainOne is explain for one commit of a batch.
-func explainOne(ctx context.Context, c session, writes []driver.Write, err error) error {
-	explained := explain(ctx, c, writes, err)
-	if errors.Is(explained, errUnexplained) {
-		return fmt.Errorf("%w: %w", driver.ErrRace, explained)
-	}
-	return explained
+	return nil, explain(ctx, c, writes, err)
 }

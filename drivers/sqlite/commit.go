@@ -183,7 +183,7 @@ func explainAlone(ctx context.Context, c *sqlx.Conn, writes []driver.Write, err 
 		return err
 	}
 	defer func() { _ = exec(ctx, c, "ROLLBACK") }()
-	return explainOne(ctx, c, writes, err)
+	return explain(ctx, c, writes, err)
 }
 
 // change runs one statement, in the transaction of ctx or as one of its own, and returns how many rows it changed.

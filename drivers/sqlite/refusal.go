@@ -12,10 +12,7 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// errUnexplained: a commit was refused for a reason that is not there any more.
-var errUnexplained = errors.New("the append was refused, but now nothing stands against it")
-
-// refused reports whether err means that a version check failed or that an id is stored already. insertChecked says the
+// refused reports whether err may mean that a version check failed or that an id is stored already. insertChecked says the
 // first by a version that is NULL.
 func refused(err error) bool {
 	var conflict *driver.ConflictError
@@ -29,6 +26,10 @@ func refused(err error) bool {
 
 // explain finds out why writes were refused, after nothing of them is left. Ids that are stored come first: a retry
 // fails its version check too.
+//
+// A failed version check that would pass now was a race. Of what SQLite itself refuses nothing of ours goes away again, so
+// what is not found stands elsewhere, in an index or a trigger of the user's, and trying again would not help: then err stays
+// as it is.
 func explain(ctx context.Context, q sqlx.QueryerContext, writes []driver.Write, err error) error {
 	if !refused(err) {
 		return err
@@ -49,7 +50,11 @@ func explain(ctx context.Context, q sqlx.QueryerContext, writes []driver.Write, 
 			return &driver.ConflictError{Stream: writes[i].Stream, Actual: version}
 		}
 	}
-	return fmt.Errorf("%w: %w", errUnexplained, err)
+	var conflict *driver.ConflictError
+	if errors.As(err, &conflict) {
+		return fmt.Errorf("%w: the append was refused, but now nothing stands against it: %w", driver.ErrRace, err)
+	}
+	return err
 }
 
 // storedEvents returns every record that has one of the ids in writes, in order of position.
