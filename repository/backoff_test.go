@@ -3,6 +3,7 @@ package repository_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,7 +18,7 @@ import (
 func TestS3BackoffRespectsTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, memory.New())
-		accounts := w.accounts(t, repository.Options{Backoff: time.Hour})
+		accounts := w.accounts(t, repository.Options{Backoff: math.MaxInt64}) // the longest that there is
 		ctx, cancel := context.WithTimeout(t.Context(), time.Nanosecond)
 		defer cancel()
 		_, err := accounts.Update(ctx, "7", func(a *account) error {

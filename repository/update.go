@@ -85,7 +85,8 @@ func (t *tries) again(ctx context.Context, failed error) error {
 		return fmt.Errorf("repository: update of %q: gave up after %d tries: %w", t.stream, t.made, failed)
 	}
 	t.left--
-	timer := time.NewTimer(rand.N(t.nextDelay + 1))
+	// Of the longest Backoff that there is, the sum is negative.
+	timer := time.NewTimer(rand.N(max(t.nextDelay, t.nextDelay+1)))
 	defer timer.Stop()
 	t.nextDelay = max(t.nextDelay, min(2*t.nextDelay, maxBackoff))
 	select {
