@@ -3,6 +3,7 @@ package sqlite_test
 import (
 	"context"
 	"errors"
+	"math"
 	"testing"
 	"time"
 
@@ -109,5 +110,15 @@ func TestLockedFile(t *testing.T) {
 				return nil
 			}))
 		})
+	}
+}
+
+// SQLite takes a busy_timeout of more than 31 bits for 0, and then waits for nobody.
+func TestABusyTimeoutOfForEverIsAsLongAsSQLiteCanWait(t *testing.T) {
+	for _, d := range []time.Duration{1000 * time.Hour, math.MaxInt64} {
+		s := open(t, inFile(t), &sqlite.Options{BusyTimeout: d})
+		var waits int64
+		require.NoError(t, s.DB().Get(&waits, `SELECT 1; PRAGMA busy_timeout`)) // SQLite itself waits where there are several
+		require.Equal(t, int64(math.MaxInt32), waits)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/jmoiron/sqlx"
@@ -52,18 +53,22 @@ type Options struct {
 	// Synchronous says when a commit is on disk. Default: Full.
 	Synchronous Synchronous
 	// BusyTimeout is how long a call waits for the one writer while a single transaction holds it, in this process or
-	// in another. Default: 5 s.
+	// in another. More than 24 days, which is what SQLite can wait for, counts as those. Default: 5 s.
 	BusyTimeout time.Duration
 	// Readers is the number of connections that read. For ":memory:" reading and writing share one. Default: 4.
 	Readers int
 }
+
+// maxBusyTimeout is the largest busy_timeout. SQLite takes larger ones for 0. They are no mistake that deserves an error: who
+// sets one means for ever.
+const maxBusyTimeout = math.MaxInt32 * time.Millisecond
 
 func (o *Options) withDefaults() (Options, error) {
 	var opts Options
 	if o != nil {
 		opts = *o
 	}
-	opts.BusyTimeout = cmp.Or(opts.BusyTimeout, 5*time.Second)
+	opts.BusyTimeout = min(cmp.Or(opts.BusyTimeout, 5*time.Second), maxBusyTimeout)
 	opts.Readers = cmp.Or(opts.Readers, 4)
 	if opts.BusyTimeout < time.Millisecond || opts.Readers < 0 || opts.Synchronous < Full || opts.Synchronous > Normal {
 		return opts, fmt.Errorf("sqlite: options: BusyTimeout %v must be 1 ms or more, Readers %d not negative, "+
