@@ -5,6 +5,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/mattn/go-sqlite3"
@@ -42,21 +43,21 @@ func (c *conn) BeginTx(ctx context.Context, _ driver.TxOptions) (driver.Tx, erro
 }
 
 // ExecContext runs a statement of the pool's users.
-func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	ctx, err := c.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.SQLiteConn.ExecContext(ctx, query, args)
+func (c *conn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (res driver.Result, err error) {
+	err = c.run(ctx, query, func(ctx context.Context) error {
+		res, err = c.SQLiteConn.ExecContext(ctx, query, args)
+		return err
+	})
+	return res, err
 }
 
 // QueryContext runs a query of the pool's users.
-func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	ctx, err := c.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return c.SQLiteConn.QueryContext(ctx, query, args)
+func (c *conn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (rows driver.Rows, err error) {
+	err = c.run(ctx, query, func(ctx context.Context) error {
+		rows, err = c.SQLiteConn.QueryContext(ctx, query, args)
+		return err
+	})
+	return rows, err
 }
 
 // PrepareContext prepares a statement that behaves like the above.
@@ -83,19 +84,37 @@ func (c *conn) IsValid() bool {
 // whose context ended.
 func (c *conn) ResetSession(context.Context) error { return nil }
 
-// enter makes the connection ready for a statement and returns the context to run it with.
-func (c *conn) enter(ctx context.Context) (context.Context, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	switch autocommit := c.AutoCommit(); {
+// run calls f, which runs a text of the pool's users. Outside of a transaction its wait for the lock ends with ctx.
+func (c *conn) run(ctx context.Context, query string, f func(ctx context.Context) error) error {
+	switch err, autocommit := ctx.Err(), c.AutoCommit(); {
+	case err != nil:
+		return err
 	case autocommit && c.begun:
-		return nil, errRolledBack
+		return errRolledBack
 	case autocommit:
-		return ctx, c.wait(c.patience)
+		return c.runAlone(ctx, query, f)
 	default:
-		return context.WithoutCancel(ctx), nil
+		return f(context.WithoutCancel(ctx))
 	}
+}
+
+// runAlone leaves the wait to SQLite where there is more than one statement: a second try would begin with those that were
+// done in the first. So it does for what comes after a BEGIN of the user's own, which may not have the lock yet.
+func (c *conn) runAlone(ctx context.Context, query string, f func(ctx context.Context) error) error {
+	if strings.Contains(strings.TrimRight(query, "; \t\r\n"), ";") {
+		if err := c.wait(c.patience); err != nil {
+			return err
+		}
+		return f(ctx)
+	}
+	if err := c.wait(nap); err != nil {
+		return err
+	}
+	err := patiently(ctx, c.patience, func() error { return f(ctx) })
+	if err == nil && !c.AutoCommit() {
+		err = c.wait(c.patience)
+	}
+	return err
 }
 
 // lockExec runs a statement that takes the write lock, and nothing but that statement. Until it has the lock it ends
@@ -177,19 +196,19 @@ type stmt struct {
 }
 
 // ExecContext implements driver.StmtExecContext.
-func (s stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (driver.Result, error) {
-	ctx, err := s.c.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.SQLiteStmt.ExecContext(ctx, args)
+func (s stmt) ExecContext(ctx context.Context, args []driver.NamedValue) (res driver.Result, err error) {
+	err = s.c.run(ctx, "", func(ctx context.Context) error {
+		res, err = s.SQLiteStmt.ExecContext(ctx, args)
+		return err
+	})
+	return res, err
 }
 
 // QueryContext implements driver.StmtQueryContext.
-func (s stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (driver.Rows, error) {
-	ctx, err := s.c.enter(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return s.SQLiteStmt.QueryContext(ctx, args)
+func (s stmt) QueryContext(ctx context.Context, args []driver.NamedValue) (rows driver.Rows, err error) {
+	err = s.c.run(ctx, "", func(ctx context.Context) error {
+		rows, err = s.SQLiteStmt.QueryContext(ctx, args)
+		return err
+	})
+	return rows, err
 }

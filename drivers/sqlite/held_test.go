@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
@@ -111,6 +112,72 @@ func TestLockedFile(t *testing.T) {
 			}))
 		})
 	}
+}
+
+func TestAStatementOnDBWaitsForAnotherProcessNoLongerThanItsContext(t *testing.T) {
+	const insert = `INSERT INTO mine VALUES (1) RETURNING n`
+	path := inFile(t)
+	other := open(t, path, nil)
+	other.DB().MustExec(`CREATE TABLE mine (n INTEGER)`)
+	for name, call := range map[string]func(ctx context.Context, db *sqlx.DB) error{
+		"run": func(ctx context.Context, db *sqlx.DB) error {
+			_, err := db.ExecContext(ctx, insert)
+			return err
+		},
+		"queried": func(ctx context.Context, db *sqlx.DB) error {
+			var n int
+			return db.GetContext(ctx, &n, insert)
+		},
+		"prepared": func(ctx context.Context, db *sqlx.DB) error {
+			prepared, err := db.PreparexContext(ctx, insert)
+			if err != nil {
+				return err
+			}
+			defer prepared.Close()
+			_, err = prepared.ExecContext(ctx)
+			return err
+		},
+		"prepared and queried": func(ctx context.Context, db *sqlx.DB) error {
+			prepared, err := db.PreparexContext(ctx, insert)
+			if err != nil {
+				return err
+			}
+			defer prepared.Close()
+			var n int
+			return prepared.GetContext(ctx, &n)
+		},
+	} {
+		t.Run("when it is "+name, func(t *testing.T) {
+			patient := open(t, path, &sqlite.Options{BusyTimeout: 10 * time.Second})
+			impatient := open(t, path, &sqlite.Options{BusyTimeout: 50 * time.Millisecond})
+			require.NoError(t, in(t.Context(), other, func(context.Context) error {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+				defer cancel()
+				require.ErrorIs(t, call(ctx, patient.DB()), context.DeadlineExceeded)
+				err := call(t.Context(), impatient.DB())
+				require.ErrorIs(t, err, driver.ErrUnavailable)
+				require.ErrorContains(t, err, "held the write lock for 50ms")
+				return nil
+			}))
+			other.DB().MustExec(`DELETE FROM mine`)
+			require.NoError(t, call(t.Context(), patient.DB()))
+			requireRows(t, other, `SELECT count(*) FROM mine`, 1)
+		})
+	}
+}
+
+func TestSQLiteItselfWaitsWhereAStatementCanNotBeTriedAgain(t *testing.T) {
+	s := open(t, inFile(t), &sqlite.Options{BusyTimeout: time.Minute})
+	c, err := s.DB().Connx(t.Context())
+	require.NoError(t, err)
+	defer c.Close()
+	var waits int
+	require.NoError(t, c.GetContext(t.Context(), &waits, `SELECT 1; PRAGMA busy_timeout`))
+	require.Equal(t, 60_000, waits, "there are several in the text")
+	_, err = c.ExecContext(t.Context(), `BEGIN`)
+	require.NoError(t, err)
+	require.NoError(t, c.GetContext(t.Context(), &waits, `PRAGMA busy_timeout`))
+	require.Equal(t, 60_000, waits, "the transaction is one of the user's")
 }
 
 // SQLite takes a busy_timeout of more than 31 bits for 0, and then waits for nobody.

@@ -123,7 +123,9 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 
 // DB returns the pool of the writer, which has one connection, for sqltx.In. A transaction on it takes the database's
 // write lock when it begins. Inside a transaction a statement on it runs to its end even if its context ends, because
-// SQLite would roll back the transaction with it.
+// SQLite would roll back the transaction with it. Outside, a statement waits for another process until its context ends or
+// BusyTimeout is over, and then fails with driver.ErrUnavailable. SQLite itself waits, and does not look at the context, where
+// a text has more than one statement.
 //
 // Outside of sqltx.In, rows that stay open and transactions that stay unfinished on it hold up everybody who writes.
 func (s *Store) DB() *sqlx.DB { return s.writer.db }
