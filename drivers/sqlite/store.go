@@ -127,7 +127,13 @@ func (s *Store) prepare(ctx context.Context, o Options) error {
 // BusyTimeout is over, and then fails with driver.ErrUnavailable. SQLite itself waits, and does not look at the context, where
 // a text has more than one statement.
 //
-// Outside of sqltx.In, rows that stay open and transactions that stay unfinished on it hold up everybody who writes.
+// Inside sqltx.In and a projection's handler use the transaction that sqltx.From returns. A statement on DB waits there for the
+// connection that the transaction has, until its context ends, which without a deadline is never: database/sql hands out the
+// connection, and knows nothing of BusyTimeout. Elsewhere, rows that stay open and transactions that stay unfinished on DB hold
+// up everybody who writes.
+//
+// Leave the pool's settings as they are. A database in memory ends with its connection, so there a second connection is
+// refused, and one that the pool has closed (SetConnMaxIdleTime, SetConnMaxLifetime, SetMaxIdleConns) has taken all with it.
 func (s *Store) DB() *sqlx.DB { return s.writer.db }
 
 // Close implements driver.Store.

@@ -27,6 +27,7 @@ type writer struct {
 	patience time.Duration
 	db       *sqlx.DB
 	queue    queue
+	opened   atomic.Bool // has had a connection
 	// floor is the highest position that a receipt has shown inside a transaction that is not known to be committed,
 	// and 0 if there is none. What is appended next goes above it: a position, once shown, is not used again.
 	floor atomic.Int64
@@ -44,8 +45,14 @@ func newWriter(f file, o Options) *writer {
 	return w
 }
 
+var errSecondConnection = errors.New("a database in memory is its one connection, and a second one would be another, empty " +
+	"database: leave the settings of the pool of DB as they are, MaxOpenConns and how long a connection may live or idle")
+
 // Connect implements the connector of database/sql. Another program may have the file to itself.
 func (w *writer) Connect(ctx context.Context) (c sqldriver.Conn, err error) {
+	if w.file.inMemory() && w.opened.Load() {
+		return nil, errSecondConnection
+	}
 	err = patiently(ctx, w.patience, func() (err error) {
 		c, err = w.SQLiteDriver.Open(w.dsn)
 		return err
@@ -53,6 +60,7 @@ func (w *writer) Connect(ctx context.Context) (c sqldriver.Conn, err error) {
 	if err != nil {
 		return nil, err
 	}
+	w.opened.Store(true)
 	return &conn{SQLiteConn: c.(*sqlite3.SQLiteConn), patience: w.patience, step: nap}, nil
 }
 
