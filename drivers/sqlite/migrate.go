@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"strings"
 
 	"github.com/jmoiron/sqlx"
@@ -81,6 +82,9 @@ func migrate(ctx context.Context, scripts []script) error {
 	if done > len(scripts) {
 		return newerSchema(done, len(scripts))
 	}
+	if err := refuseTaken(ctx, tx, scripts[done:]); err != nil {
+		return err
+	}
 	if done == 0 {
 		if err := begin(ctx, tx); err != nil {
 			return err
@@ -98,20 +102,43 @@ func migrate(ctx context.Context, scripts []script) error {
 	return nil
 }
 
-// begin prepares a database without our tables.
-func begin(ctx context.Context, tx *sqlx.Tx) error {
-	var tables, taken, id int
-	err := errors.Join(
-		tx.GetContext(ctx, &tables, `SELECT count(*) FROM main.sqlite_schema`),
-		tx.GetContext(ctx, &taken, `SELECT count(*) FROM main.sqlite_schema
-			WHERE lower(name) IN ('events', 'snapshots', 'subscription_checkpoints', 'dead_letters')`),
-		tx.GetContext(ctx, &id, `PRAGMA application_id`))
+// created finds the names of what a script creates.
+var created = regexp.MustCompile(`(?m)^CREATE [A-Z ]+ main\.(\w+)`)
+
+// refuseTaken refuses to go on if something in the file has a name that the scripts are about to give to something of ours.
+func refuseTaken(ctx context.Context, tx *sqlx.Tx, scripts []script) error {
+	var names []string
+	for _, script := range scripts {
+		for _, match := range created.FindAllStringSubmatch(script.sql, -1) {
+			names = append(names, match[1])
+		}
+	}
+	array, err := jsonArray(names)
 	if err != nil {
 		return err
 	}
-	if taken > 0 {
-		return errors.New("there is a table events, snapshots, subscription_checkpoints or dead_letters already which is " +
-			"not Tidemark's: rename it, or keep the events in a file of their own")
+	var taken []string
+	err = tx.SelectContext(ctx, &taken, `SELECT type || ' ' || name FROM main.sqlite_schema
+		WHERE lower(name) IN (SELECT value FROM json_each(?)) ORDER BY name`, array)
+	if err == nil && len(taken) > 0 {
+		err = foreign(strings.Join(taken, ", "))
+	}
+	return err
+}
+
+func foreign(what string) error {
+	return fmt.Errorf("the file has something that is not Tidemark's under a name that Tidemark needs: %s: rename it, or keep the "+
+		"events in a file of their own", what)
+}
+
+// begin prepares a database without our tables.
+func begin(ctx context.Context, tx *sqlx.Tx) error {
+	var tables, id int
+	err := errors.Join(
+		tx.GetContext(ctx, &tables, `SELECT count(*) FROM main.sqlite_schema`),
+		tx.GetContext(ctx, &id, `PRAGMA application_id`))
+	if err != nil {
+		return err
 	}
 	if tables == 0 && id == 0 {
 		if err := exec(ctx, tx, fmt.Sprintf("PRAGMA application_id = %d", applicationID)); err != nil {
@@ -123,10 +150,14 @@ func begin(ctx context.Context, tx *sqlx.Tx) error {
 
 // schemaVersion returns 0 for a database without our tables.
 func schemaVersion(ctx context.Context, q sqlx.QueryerContext) (version int, err error) {
-	var tables int
-	err = q.QueryRowxContext(ctx, `SELECT count(*) FROM main.sqlite_schema WHERE name = 'tidemark_migrations'`).Scan(&tables)
-	if err != nil || tables == 0 {
+	var columns, ours int
+	err = q.QueryRowxContext(ctx, `SELECT count(*), count(*) FILTER (WHERE name IN ('version', 'name', 'applied_at'))
+		FROM pragma_table_info('tidemark_migrations', 'main')`).Scan(&columns, &ours)
+	switch {
+	case err != nil || columns == 0:
 		return 0, err
+	case ours < 3: // a later release may have more
+		return 0, foreign("table tidemark_migrations")
 	}
 	err = q.QueryRowxContext(ctx, `SELECT coalesce(max(version), 0) FROM main.tidemark_migrations`).Scan(&version)
 	return version, err

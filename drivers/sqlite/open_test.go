@@ -166,11 +166,31 @@ func TestMigrate(t *testing.T) {
 		require.Equal(t, int64(12), pragma(t, s, "user_version"))
 		require.Equal(t, int64(34), pragma(t, s, "application_id"))
 	})
-	t.Run("refuses to mistake a table of the user's for its own", func(t *testing.T) {
+	for script, says := range map[string]string{
+		`CREATE TABLE Events (name TEXT)`:                                                     "table Events",
+		`CREATE VIEW snapshots AS SELECT 1`:                                                   "view snapshots",
+		`CREATE TABLE subject_keys (x); CREATE TABLE dead_letters (x)`:                        "table dead_letters, table subject_keys",
+		`CREATE TABLE t (x); CREATE INDEX events ON t (x)`:                                    "index events",
+		`CREATE TABLE t (x); CREATE TRIGGER events_no_update INSERT ON t BEGIN SELECT 1; END`: "trigger events_no_update",
+		`CREATE TABLE tidemark_migrations (x)`:                                                "table tidemark_migrations",
+		`CREATE TABLE tidemark_migrations (version INTEGER, name TEXT);
+			INSERT INTO tidemark_migrations VALUES (20240101120000, 'of another framework')`: "table tidemark_migrations",
+	} {
+		t.Run("refuses to mistake what is the user's for its own: "+script, func(t *testing.T) {
+			path := inFile(t)
+			createBefore(t, path, script)
+			_, err := sqlite.Open(t.Context(), path, nil)
+			require.ErrorContains(t, err, path)
+			require.ErrorContains(t, err, "not Tidemark's under a name that Tidemark needs: "+says+": rename it")
+		})
+	}
+	t.Run("refuses it as well where tables of an earlier release are", func(t *testing.T) {
 		path := inFile(t)
-		createBefore(t, path, `CREATE TABLE Events (name TEXT)`)
+		s := open(t, path, nil)
+		s.DB().MustExec(`DROP TABLE subject_keys; DROP TABLE wrapped_keys; DELETE FROM tidemark_migrations WHERE version = 2;
+			CREATE TABLE Subject_Keys (x)`)
 		_, err := sqlite.Open(t.Context(), path, nil)
-		require.ErrorContains(t, err, "not Tidemark's: rename it")
+		require.ErrorContains(t, err, "needs: table Subject_Keys: rename it")
 	})
 }
 
