@@ -13,7 +13,8 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// lockedError says that another process has kept the write lock. It is no driver.ErrRace: the caller has waited its
+// lockedError says that somebody else has kept the write lock: SQLite does not tell whether it was a process or another handle
+// of this one. It is no driver.ErrRace: the caller has waited its
 // BusyTimeout already, and should not do so over and over in one call.
 type lockedError struct {
 	patience time.Duration
@@ -22,7 +23,7 @@ type lockedError struct {
 
 // Error implements error.
 func (e *lockedError) Error() string {
-	return fmt.Sprintf("another process has held the write lock for %v: it may have a transaction open", e.patience)
+	return fmt.Sprintf("another connection or process has held the write lock for %v: it may have a transaction open", e.patience)
 }
 
 // Unwrap implements errors.Is and errors.As.

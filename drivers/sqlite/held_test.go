@@ -96,7 +96,7 @@ func TestLockedFile(t *testing.T) {
 			require.NoError(t, in(t.Context(), other, func(context.Context) error {
 				err := call(t.Context(), s)
 				require.ErrorIs(t, err, driver.ErrUnavailable)
-				require.ErrorContains(t, err, "another process has held the write lock for 50ms")
+				require.ErrorContains(t, err, "another connection or process has held the write lock for 50ms")
 				require.ErrorContains(t, err, path)
 				return nil
 			}))

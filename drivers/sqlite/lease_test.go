@@ -46,7 +46,7 @@ func TestAcquireWaitsForTheWriter(t *testing.T) {
 		require.NoError(t, in(t.Context(), other, func(context.Context) error {
 			_, err := acquire(t.Context(), s, "p", "two", noon)
 			require.ErrorIs(t, err, driver.ErrUnavailable)
-			require.ErrorContains(t, err, "another process has held the write lock for 50ms")
+			require.ErrorContains(t, err, "another connection or process has held the write lock for 50ms")
 			return nil
 		}))
 		mustAcquire(t, s, "p", "two", noon)

@@ -79,7 +79,7 @@ func TestAFileThatAnotherProgramHasLocked(t *testing.T) {
 		err := call(t.Context())
 		require.ErrorIs(t, err, driver.ErrUnavailable, name)
 		require.True(t, eventstore.Retryable(err), name)
-		require.ErrorContains(t, err, "another process has held the write lock", name)
+		require.ErrorContains(t, err, "another connection or process has held the write lock", name)
 	}
 	require.Len(t, readStream(t, t.Context(), s, order("1")), 1, "readers read")
 	require.Len(t, readAll(t, t.Context(), s, 0).Records, 1)
