@@ -13,9 +13,9 @@ import (
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
-// lockedError says that somebody else has kept the write lock: SQLite does not tell whether it was a process or another handle
-// of this one. It is no driver.ErrRace: the caller has waited its
-// BusyTimeout already, and should not do so over and over in one call.
+// lockedError says that somebody else has kept the write lock. SQLite does not tell whether it is another process or another
+// handle of this one. It is no driver.ErrRace: the caller has waited its BusyTimeout already, and should not do so over and over
+// in one call.
 type lockedError struct {
 	patience time.Duration
 	err      error

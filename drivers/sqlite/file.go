@@ -33,26 +33,69 @@ func locate(path string) (file, error) {
 		return "", fmt.Errorf("sqlite: open %s: a path is wanted, not a URI: settings go into Options", path)
 	case strings.ContainsRune(path, 0):
 		return "", fmt.Errorf("sqlite: open %q: the path contains a NUL byte", path)
+	case namesDirectory(path):
+		return "", fmt.Errorf("sqlite: open %s: the path is that of a directory: name a file in it", path)
 	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("sqlite: open %s: %w", path, err)
 	}
-	return file(abs), checkPath(abs)
+	if err := checkPath(abs); err != nil {
+		return "", fmt.Errorf("sqlite: open %s: %w", abs, err)
+	}
+	return file(abs), nil
+}
+
+// namesDirectory is for what filepath.Abs takes away.
+func namesDirectory(path string) bool {
+	_, last := filepath.Split(path)
+	return last == "" || last == "."
 }
 
 func checkPath(path string) error {
-	dir := filepath.Dir(path)
+	if err := checkDirectory(filepath.Dir(path)); err != nil {
+		return err
+	}
+	switch stat, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return checkTarget(path)
+	case err != nil:
+		return err
+	case stat.IsDir():
+		return errors.New("it is a directory: name a file in it")
+	default:
+		return nil
+	}
+}
+
+func checkDirectory(dir string) error {
 	switch stat, err := os.Stat(dir); {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("sqlite: open %s: there is no directory %s: create it first: %w", path, dir, err)
+		return fmt.Errorf("there is no directory %s: create it first: %w", dir, err)
 	case err != nil:
-		return fmt.Errorf("sqlite: open %s: %w", path, err)
+		return err
 	case !stat.IsDir():
-		return fmt.Errorf("sqlite: open %s: %s is not a directory", path, dir)
+		return fmt.Errorf("%s is not a directory", dir)
+	default:
+		return nil
 	}
-	if stat, err := os.Stat(path); err == nil && stat.IsDir() {
-		return fmt.Errorf("sqlite: open %s: it is a directory: name a file in it", path)
+}
+
+// checkTarget checks where the file is to be made if path is a link to one that is not there yet.
+func checkTarget(path string) error {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return nil // it is no link
+	}
+	if !filepath.IsAbs(target) {
+		dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		target = filepath.Join(dir, target)
+	}
+	if err := checkPath(target); err != nil {
+		return fmt.Errorf("it is a link to %s: %w", target, err)
 	}
 	return nil
 }

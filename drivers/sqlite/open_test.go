@@ -34,6 +34,15 @@ func TestOpen(t *testing.T) {
 			}
 		})
 	}
+	t.Run("makes the file that a link in a linked directory leads to", func(t *testing.T) {
+		dir := t.TempDir()
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "disk", "links"), 0o700))
+		require.NoError(t, os.Symlink(filepath.Join("disk", "links"), filepath.Join(dir, "links")))
+		path := filepath.Join(dir, "links", "events.db")
+		require.NoError(t, os.Symlink(filepath.Join("..", "target.db"), path))
+		open(t, path, nil)
+		require.FileExists(t, filepath.Join(dir, "disk", "target.db"))
+	})
 	t.Run("opens a relative path", func(t *testing.T) {
 		t.Chdir(t.TempDir())
 		open(t, "events.db", nil)
@@ -102,6 +111,9 @@ func TestOpenRefuses(t *testing.T) {
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.db")
 	require.NoError(t, os.WriteFile(text, []byte("this is a text and no database, and is long enough to tell"), 0o600))
+	dangling, loop := filepath.Join(dir, "dangling.db"), filepath.Join(dir, "loop.db")
+	require.NoError(t, os.Symlink(filepath.Join("none", "target.db"), dangling))
+	require.NoError(t, os.Symlink(loop, loop))
 	for _, c := range []struct {
 		name, path, says string
 		opts             *sqlite.Options
@@ -110,6 +122,10 @@ func TestOpenRefuses(t *testing.T) {
 		{"a URI", "file:events.db?cache=shared", "not a URI", nil},
 		{"a NUL byte", "a\x00b", "NUL byte", nil},
 		{"a directory", dir, "it is a directory", nil},
+		{"what can only be a directory", filepath.Join(dir, "nothere") + "/", "that of a directory: name a file in it", nil},
+		{"the same with a dot", filepath.Join(dir, "nothere") + "/.", "that of a directory: name a file in it", nil},
+		{"a link into a missing directory", dangling, "a link to " + filepath.Join(dir, "none", "target.db") + ": there is no directory", nil},
+		{"a link to itself", loop, "too many", nil},
 		{"a missing directory", filepath.Join(dir, "missing", "events.db"), "there is no directory " + filepath.Join(dir, "missing"), nil},
 		{"a file in the place of the directory", filepath.Join(text, "events.db"), text, nil},
 		{"a file that is no database", text, "no SQLite database", nil},
@@ -126,6 +142,7 @@ func TestOpenRefuses(t *testing.T) {
 			}
 		})
 	}
+	require.NoFileExists(t, filepath.Join(dir, "nothere"))
 	t.Run("keeps SQLite's own error", func(t *testing.T) {
 		_, err := sqlite.Open(t.Context(), text, nil)
 		var own sqlite3.Error
