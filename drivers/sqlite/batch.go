@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/jmoiron/sqlx"
@@ -18,7 +19,11 @@ func (s *Store) Batching() driver.Batching {
 	return driver.Batching{Direct: 1, Lanes: 1, MaxCommits: 1024, MaxEvents: 16384}
 }
 
-// CommitBatch implements driver.BatchCommitter: one transaction, in which a commit that is refused leaves nothing.
+// errUndone: for one of the commits SQLite has rolled back all of them, as a trigger of the user's may ask for.
+var errUndone = errors.New("the batch was rolled back")
+
+// CommitBatch implements driver.BatchCommitter: one transaction, in which a commit that is refused leaves nothing, or a
+// transaction for each, if one of them has undone all.
 func (s *Store) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
 	c, release, err := s.writer.acquire(ctx)
 	if err != nil {
@@ -26,13 +31,27 @@ func (s *Store) CommitBatch(ctx context.Context, commits [][]driver.Write) ([]dr
 	}
 	defer release()
 	outcomes, err := s.batchOn(ctx, c, commits)
+	if errors.Is(err, errUndone) {
+		outcomes, err = s.oneByOne(ctx, c, commits), nil
+	}
 	if err != nil {
 		return nil, s.file.wrap(ctx, "append", err)
+	}
+	for i := range outcomes {
+		outcomes[i].Err = s.file.wrap(ctx, "append", outcomes[i].Err)
 	}
 	if slices.ContainsFunc(outcomes, func(o driver.Outcome) bool { return stored(o.Receipts) }) {
 		s.bell.ring()
 	}
 	return outcomes, nil
+}
+
+func (s *Store) oneByOne(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write) []driver.Outcome {
+	outcomes := make([]driver.Outcome, len(commits))
+	for i, writes := range commits {
+		outcomes[i].Receipts, outcomes[i].Err = s.commitOn(ctx, c, writes)
+	}
+	return outcomes
 }
 
 func (s *Store) batchOn(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write) ([]driver.Outcome, error) {
@@ -61,7 +80,11 @@ func batch(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write, floor in
 	outcomes := make([]driver.Outcome, len(commits))
 	for i, writes := range commits {
 		receipts, err := commitOne(ctx, c, writes)
-		if err != nil && !concernsOne(err) {
+		switch one := concernsOne(err); {
+		case err == nil:
+		case (one || errors.Is(err, errLost)) && rolledBack(c):
+			return nil, fmt.Errorf("%w: %w", errUndone, err)
+		case !one:
 			return nil, err
 		}
 		outcomes[i] = driver.Outcome{Receipts: receipts, Err: err}
@@ -73,6 +96,15 @@ func batch(ctx context.Context, c *sqlx.Conn, commits [][]driver.Write, floor in
 func concernsOne(err error) bool {
 	var sqlite sqlite3.Error
 	return !errors.Is(err, errLost) && (!errors.As(err, &sqlite) || sqlite.Code == sqlite3.ErrConstraint)
+}
+
+// rolledBack reports whether the transaction that was begun on c is over.
+func rolledBack(c *sqlx.Conn) (over bool) {
+	err := c.Raw(func(raw any) error {
+		over = raw.(*conn).AutoCommit()
+		return nil
+	})
+	return over || err != nil
 }
 
 // commitOne makes one commit of a batch. It needs a savepoint only if it might be refused after its first statement.

@@ -76,11 +76,36 @@ func TestWhatAnIndexOfTheUsersRefusesLeavesTheOthersOfABatchAlone(t *testing.T) 
 		require.NoError(t, outcomes[0].Err)
 		requireRefusedForGood(t, outcomes[1].Err)
 		requireRefusedForGood(t, outcomes[2].Err)
+		require.ErrorContains(t, outcomes[2].Err, "sqlite: append (", "as alone")
 		var duplicate *driver.DuplicateError
 		require.ErrorAs(t, outcomes[3].Err, &duplicate)
 		require.NoError(t, outcomes[4].Err)
 		require.Empty(t, readStream(t, t.Context(), s, order("new")))
 		require.Len(t, readStream(t, t.Context(), s, order("bob")), 1)
 		require.Len(t, readStream(t, t.Context(), s, order("eve")), 1)
+	})
+}
+
+// RAISE(ROLLBACK) undoes all of the transaction, those before it in the batch as well.
+func TestATriggerThatRollsBackLeavesTheOthersOfABatchAlone(t *testing.T) {
+	each(t, nil, func(t *testing.T, s *sqlite.Store) {
+		s.DB().MustExec(`CREATE TRIGGER users BEFORE INSERT ON events WHEN new.stream_id = 'secret' BEGIN
+			SELECT RAISE(ROLLBACK, 'no secrets here'); END`)
+		for _, n := range []int{1, 2} {
+			var commits [][]driver.Write
+			for _, id := range []string{"before", "secret", "after"} {
+				commits = append(commits, []driver.Write{appends(order(id), driver.Any, 1), appends(order("2-"+id), driver.Any, n)}[:n])
+			}
+			outcomes, err := s.CommitBatch(t.Context(), commits)
+			require.NoError(t, err)
+			require.NoError(t, outcomes[0].Err)
+			require.ErrorContains(t, outcomes[1].Err, "no secrets here")
+			require.NotErrorIs(t, outcomes[1].Err, driver.ErrUnavailable)
+			require.NoError(t, outcomes[2].Err)
+			requireClean(t, s)
+			require.Len(t, readStream(t, t.Context(), s, order("before")), n)
+			require.Empty(t, readStream(t, t.Context(), s, order("secret")))
+			require.Len(t, readStream(t, t.Context(), s, order("after")), n)
+		}
 	})
 }
