@@ -131,7 +131,8 @@ func (c *conn) lockExec(ctx context.Context, query string, args []driver.NamedVa
 	return res, err
 }
 
-// patiently calls f, which waits for a lock for a nap, until it has it, ctx ends or patience has.
+// patiently calls f, which waits for a lock for a nap, until it has it, ctx ends or patience has. Some statements SQLite refuses
+// without waiting, such as one that is to change the journal's mode while others read: then the nap is taken here.
 func patiently(ctx context.Context, patience time.Duration, f func() error) error {
 	var busy error
 	for began := time.Now(); ; {
@@ -141,6 +142,7 @@ func patiently(ctx context.Context, patience time.Duration, f func() error) erro
 		case err != nil:
 			return err
 		}
+		tried := time.Now()
 		err := f()
 		if !hasCode(err, sqlite3.ErrBusy) {
 			return err
@@ -148,6 +150,20 @@ func patiently(ctx context.Context, patience time.Duration, f func() error) erro
 		if busy = err; time.Since(began) > patience {
 			return &lockedError{patience: patience, err: busy}
 		}
+		rest(ctx, nap-time.Since(tried))
+	}
+}
+
+// rest ends with ctx.
+func rest(ctx context.Context, d time.Duration) {
+	if d <= 0 {
+		return
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
