@@ -17,19 +17,20 @@ import (
 // is one goroutine's; workers tell it of their end.
 type ownership struct {
 	*Runner
-	wg      sync.WaitGroup
-	over    chan outcome
-	held    map[string]*holding
-	stops   map[string]stop   // what was given up here, by row
-	begun   map[string]bool   // the projections whose options have been put forward
-	old     map[string]string // the notes of giving up that were there before this Run, which may try again
-	denied  map[string]string // the last owner that was found in the way, by row
-	present *tenure           // of the row of presence; nil if there is none
-	shown   map[string]string // the documents that the boards show, by projection
-	solo    bool              // the driver knows no owners, and the workers have been started
-	tries   int               // polls that failed in a row
-	expires time.Time         // the next lease of another runner, of what this one waits for
-	fatal   error
+	wg        sync.WaitGroup
+	over      chan outcome
+	held      map[string]*holding
+	stops     map[string]stop   // what was given up here, by row
+	elsewhere map[string]stop   // what the last look found given up by other runners
+	begun     map[string]bool   // the projections whose options have been put forward
+	old       map[string]string // the notes of giving up that were there before this Run, which may try again
+	denied    map[string]string // the last owner that was found in the way, by row
+	present   *tenure           // of the row of presence; nil if there is none
+	shown     map[string]string // the documents that the boards show, by projection
+	solo      bool              // the driver knows no owners, and the workers have been started
+	tries     int               // polls that failed in a row
+	expires   time.Time         // the next lease of another runner, of what this one waits for
+	fatal     error
 }
 
 // holding is a partition that this runner owns and works on.
@@ -67,6 +68,9 @@ func (o *ownership) run(ctx, work context.Context) error {
 	for ctx.Err() == nil {
 		o.expires = time.Time{}
 		done, err := o.poll(ctx, work)
+		if done { // no clean end, whoever it was that gave up
+			maps.Copy(o.stops, o.elsewhere)
+		}
 		if o.failed(ctx, err); done || o.fatal != nil {
 			break
 		}

@@ -19,6 +19,7 @@ type plan struct {
 // plan reckons with every projection that any member runs: what others have to do counts when work is shared.
 func (o *ownership) plan(rs roster) (plan, error) {
 	members, me := o.members(rs)
+	o.elsewhere = map[string]stop{}
 	p := plan{rs: rs, members: members, alone: len(members) == 1, docs: map[string]control{}, stopped: true}
 	var parts []part
 	for _, name := range names(members) {
@@ -86,7 +87,9 @@ func (o *ownership) stopped(rs roster, p part, doc control) bool {
 		return false
 	}
 	if f := o.feed(p.projection); f != nil {
-		gauge{&f.board, row}.stopped(fmt.Errorf("%w by another runner: %s", ErrStopped, n.Error))
+		err := n.stopped(f.name)
+		gauge{&f.board, row}.stopped(err)
+		o.elsewhere[row] = stop{f, err, doc.Resumed}
 	}
 	return true
 }

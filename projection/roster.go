@@ -87,6 +87,11 @@ func readNote(state []byte) (n note) {
 	return n
 }
 
+// stopped returns the error of a projection that another runner has given up.
+func (n note) stopped(projection string) error {
+	return fmt.Errorf("%w by another runner: %q: %s", ErrStopped, projection, n.Error)
+}
+
 // encode returns nil for a note that says nothing.
 func (n note) encode() []byte {
 	if n == (note{}) {

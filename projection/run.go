@@ -15,7 +15,8 @@ import (
 // before. A handler that does not heed its context then keeps Run from returning.
 //
 // A projection that gives up (Options.Tries) stops while the others go on. When all have stopped, or ctx ends, Run
-// returns their *StoppedErrors, joined.
+// returns their *StoppedErrors, joined. If all have stopped and other runners gave some of them up, there is an error for
+// each of these too, for which errors.Is(err, ErrStopped) holds.
 func (r *Runner) Run(ctx context.Context) error {
 	if err := r.begin(); err != nil {
 		return err
