@@ -14,6 +14,7 @@ type board struct {
 	seen     bool          // control is more than a guess
 	rows     []string      // of the live layout's partitions
 	readings map[string]*reading
+	running  bool  // Run is under way
 	ended    error // why nothing of it runs here any longer; nil if it does, or has not begun
 	tenures  Tenures
 }
@@ -39,6 +40,7 @@ type view struct {
 	control  control
 	seen     bool
 	readings map[string]reading
+	running  bool
 	ended    error
 	tenures  Tenures
 	changed  <-chan struct{}
@@ -53,8 +55,8 @@ func (b *board) init() {
 func (b *board) view() view {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	v := view{control: b.control, seen: b.seen, ended: b.ended, tenures: b.tenures, changed: b.changed,
-		readings: make(map[string]reading, len(b.readings))}
+	v := view{control: b.control, seen: b.seen, running: b.running, ended: b.ended, tenures: b.tenures,
+		changed: b.changed, readings: make(map[string]reading, len(b.readings))}
 	now := time.Now()
 	for row, r := range b.readings {
 		shown := *r
@@ -75,7 +77,7 @@ func (b *board) change(f func()) {
 
 // began forgets what an earlier Run has left.
 func (b *board) began() {
-	b.change(func() { b.readings, b.ended, b.seen = map[string]*reading{}, nil, false })
+	b.change(func() { b.readings, b.running, b.ended, b.seen = map[string]*reading{}, true, nil, false })
 }
 
 // saw takes note of the projection's document.
@@ -136,7 +138,7 @@ var errRunnerEnded = fmt.Errorf("%w: its runner has ended", ErrStopped)
 // end takes note of the end of the runner, or of what it failed with.
 func (b *board) end(reason error) {
 	b.change(func() {
-		b.ended = reason
+		b.running, b.ended = false, reason
 		if reason == nil {
 			b.ended = errRunnerEnded
 		}

@@ -2,7 +2,9 @@ package projection_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -38,5 +40,41 @@ func TestRunReturnsNilWhenItsContextEndsWhateverAnotherRunnerGaveUp(t *testing.T
 		errs := []error{one.stop(), two.stop()}
 		require.Contains(t, errs, error(nil))
 		require.ErrorIs(t, errors.Join(errs...), projection.ErrStopped)
+	})
+}
+
+func TestP7WaitForReturnsInAProcessThatRunsNothingWhenTheProjectionGaveUp(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		p, _ := w.refusing(5, 1<<30, &projection.Options{Tries: 2})
+		other := w.process(t).runner(t, nil, w.projection("balances", nil))
+		last := w.deposit(t, 8)
+		waited := make(chan error, 1)
+		go func() { waited <- other.WaitFor(t.Context(), "balances", last) }()
+		stopped := w.process(t).start(t, p).wait()
+		require.ErrorIs(t, stopped, projection.ErrStopped)
+		for _, err := range []error{<-waited, other.WaitFor(t.Context(), "balances", last)} {
+			require.ErrorIs(t, err, projection.ErrStopped)
+			require.ErrorContains(t, err, `: projection: stopped by another runner: "balances": `+stopped.Error())
+		}
+	})
+}
+
+func TestP7WaitForLetsARunBeginThatTriesAgainWhatStoppedElsewhere(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		p, _ := w.refusing(5, 2, &projection.Options{Tries: 1})
+		last := w.deposit(t, 8)
+		require.ErrorIs(t, w.process(t).start(t, p).wait(), projection.ErrStopped)
+		elsewhere := w.process(t)
+		begun, goOn := make(chan struct{}), make(chan struct{})
+		elsewhere.faults.set(func(f *faults) { f.load = sync.OnceValue(func() error { close(begun); <-goOn; return nil }) })
+		r := elsewhere.runner(t, nil, w.projection("balances", nil))
+		waited := make(chan error, 1)
+		go func() { waited <- r.WaitFor(t.Context(), "balances", last) }()
+		synctest.Wait()
+		start(t, r)
+		<-begun
+		<-time.After(time.Minute) // in which it can't take the lease
+		close(goOn)
+		require.NoError(t, <-waited)
 	})
 }

@@ -87,9 +87,11 @@ func readNote(state []byte) (n note) {
 	return n
 }
 
+var errElsewhere = fmt.Errorf("%w by another runner", ErrStopped)
+
 // stopped returns the error of a projection that another runner has given up.
 func (n note) stopped(projection string) error {
-	return fmt.Errorf("%w by another runner: %q: %s", ErrStopped, projection, n.Error)
+	return fmt.Errorf("%w: %q: %s", errElsewhere, projection, n.Error)
 }
 
 // encode returns nil for a note that says nothing.

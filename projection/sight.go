@@ -84,6 +84,9 @@ func (s *sight) partition(p part, rs roster, v view) (PartitionStatus, error) {
 	case note.Stop != nil && note.Stop.Resumed == s.control.Resumed:
 		ps = note.status(p)
 		ps.State = StateStopped
+		if !v.running { // whoever begins to run it tries it again
+			stop = note.stopped(s.Projection)
+		}
 	case here.State == StateRetrying:
 		ps.State = StateRetrying
 	}

@@ -15,8 +15,8 @@ import (
 // for, at growing intervals of up to RunnerOptions.Poll; what this runner runs wakes it.
 //
 // Otherwise it returns the context's error, ErrUnknown if the runner has no projection of this name, or ErrStopped if
-// the projection has stopped before it came to the position, here with nobody else who runs it, or elsewhere; if it gave
-// up, the error is its *StoppedError as well.
+// the projection has stopped before it came to the position, here with nobody else who runs it, or elsewhere with nobody
+// who begins to run it again within about RunnerOptions.Poll; if it gave up here, the error is its *StoppedError as well.
 func (r *Runner) WaitFor(ctx context.Context, name string, position int64) error {
 	f := r.feed(name)
 	if f == nil {
@@ -47,6 +47,9 @@ func (r *Runner) waitFor(ctx context.Context, f *feed, position int64, hopeless 
 		}
 		if err = r.lasting(err); err == nil {
 			err = hopeless(s, position)
+		}
+		if errors.Is(err, errElsewhere) && wait < r.opts.Poll { // Run may be about to begin, and tries it again
+			err = nil
 		}
 		if err == nil {
 			err = await(ctx, changed, wait)
