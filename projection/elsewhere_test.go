@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tidemark-go/tidemark/drivers/memory"
+	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
@@ -77,4 +79,48 @@ func TestP7WaitForLetsARunBeginThatTriesAgainWhatStoppedElsewhere(t *testing.T) 
 		close(goOn)
 		require.NoError(t, <-waited)
 	})
+}
+
+func TestP7WaitForWorksInAProcessThatRunsNothingOnADriverWithoutOwners(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		w = w.withoutOwners(t)
+		last := w.deposit(t, 8)
+		other := w.runner(t, nil, w.projection("balances", nil))
+		waited := make(chan error, 1)
+		go func() { waited <- other.WaitFor(t.Context(), "balances", last) }()
+		synctest.Wait()
+		require.NoError(t, w.runner(t, nil, w.projection("balances", nil)).CatchUp(t.Context()))
+		require.NoError(t, <-waited)
+		require.NoError(t, w.runner(t, nil, w.projection("balances", nil)).WaitFor(t.Context(), "balances", last))
+	})
+}
+
+func TestP7WaitForOutlastsAnOutageInAProcessWhoseRunHasEnded(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		elsewhere, opts := w.process(t), &projection.Options{Partitions: 3}
+		r := w.start(t, w.projection("balances", opts))
+		r.reach(t, "balances", w.deposit(t, 8))
+		require.NoError(t, r.stop())
+		elsewhere.start(t, w.projection("balances", opts))
+		<-time.After(time.Second) // and it has the leases
+		w.faults.kill()
+		waited := make(chan error, 1)
+		go func() { waited <- r.WaitFor(t.Context(), "balances", 10) }()
+		all, err := r.Status(t.Context())
+		require.ErrorIs(t, err, errLost)
+		require.Len(t, all[0].Partitions, 3)
+		<-time.After(time.Minute)
+		require.Empty(t, waited)
+		w.faults.set(func(f *faults) { f.call = nil })
+		w.deposit(t, 2)
+		require.NoError(t, <-waited)
+	})
+}
+
+func TestP7WaitForOnADriverWithoutCheckpointsSaysSo(t *testing.T) {
+	store, err := eventstore.New(bare{memory.New()}, newRegistry(), nil)
+	require.NoError(t, err)
+	r, err := projection.NewRunner(store, nil, with("p", nil, on[deposited]))
+	require.NoError(t, err)
+	require.ErrorIs(t, r.WaitFor(t.Context(), "p", 1), eventstore.ErrNotSupported)
 }

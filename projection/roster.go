@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,30 @@ func (r *Runner) roster(ctx context.Context) (roster, error) {
 		return roster{}, err
 	}
 	return newRoster(r.store.Now(), leases), nil
+}
+
+// known reads the rows whose names begin with a prefix, and of a driver that knows no owners what it has instead: the
+// checkpoints of these projections. If that fails, the roster knows nothing, rather than that there are no rows.
+func (r *Runner) known(ctx context.Context, prefix string, feeds ...*feed) (roster, error) {
+	rows, err := r.store.Leases(ctx, prefix)
+	if errors.Is(err, eventstore.ErrNotSupported) {
+		rows, err = r.checkpoints(ctx, feeds)
+	}
+	if err != nil {
+		return roster{}, err
+	}
+	return newRoster(r.store.Now(), rows), nil
+}
+
+func (r *Runner) checkpoints(ctx context.Context, feeds []*feed) (rows []eventstore.Lease, err error) {
+	for _, f := range feeds {
+		position, err := r.store.LoadCheckpoint(ctx, f.name)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, eventstore.Lease{Name: f.name, Position: position})
+	}
+	return rows, nil
 }
 
 // control returns the document of a projection.

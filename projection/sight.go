@@ -19,8 +19,8 @@ type sight struct {
 
 // look asks the database. If it fails, it returns what is known without.
 func (r *Runner) look(ctx context.Context, f *feed) (*sight, error) {
-	leases, err := r.store.Leases(ctx, f.name)
-	return f.sight(newRoster(r.store.Now(), leases)), err
+	rs, err := r.known(ctx, f.name, f)
+	return f.sight(rs), err
 }
 
 // sight joins what the board shows and what the rows say.

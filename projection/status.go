@@ -2,11 +2,8 @@ package projection
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
-
-	"github.com/tidemark-go/tidemark/eventstore"
 )
 
 // State is what a projection is doing.
@@ -89,10 +86,7 @@ type PartitionStatus struct {
 // It asks the store for the rows of their owners, for the head, and for the first event that each is behind with; if
 // that fails, it returns the error and what it knows without.
 func (r *Runner) Status(ctx context.Context) ([]Status, error) {
-	rs, failed := r.roster(ctx)
-	if errors.Is(failed, eventstore.ErrNotSupported) {
-		rs, failed = r.checkpoints(ctx)
-	}
+	rs, failed := r.known(ctx, "", r.feeds...)
 	if failed != nil {
 		failed = fmt.Errorf("projection: status: %w", failed)
 	}
@@ -107,17 +101,4 @@ func (r *Runner) Status(ctx context.Context) ([]Status, error) {
 		all[i] = s.Status
 	}
 	return all, failed
-}
-
-// checkpoints returns a roster of what a driver tells that knows no owners.
-func (r *Runner) checkpoints(ctx context.Context) (roster, error) {
-	var rows []eventstore.Lease
-	for _, f := range r.feeds {
-		position, err := r.store.LoadCheckpoint(ctx, f.name)
-		if err != nil {
-			return roster{}, err
-		}
-		rows = append(rows, eventstore.Lease{Name: f.name, Position: position})
-	}
-	return newRoster(r.store.Now(), rows), nil
 }

@@ -42,14 +42,16 @@ func (r *Runner) waitFor(ctx context.Context, f *feed, position int64, hopeless 
 			continue
 		}
 		s, err := r.look(ctx, f)
-		if err == nil && s.reached(position) {
+		switch {
+		case err != nil: // somebody else may run it
+			err = r.lasting(err)
+		case s.reached(position):
 			return nil
-		}
-		if err = r.lasting(err); err == nil {
+		default:
 			err = hopeless(s, position)
-		}
-		if errors.Is(err, errElsewhere) && wait < r.opts.Poll { // Run may be about to begin, and tries it again
-			err = nil
+			if errors.Is(err, errElsewhere) && wait < r.opts.Poll { // Run may be about to begin, and tries it again
+				err = nil
+			}
 		}
 		if err == nil {
 			err = await(ctx, changed, wait)
@@ -66,10 +68,9 @@ func (s *sight) waited(position int64, err error) error {
 }
 
 // lasting returns an error of looking, unless it may pass: as an outage does, and everything that Run tries again, while it
-// runs, but for the end of the store. A driver that knows no owners is no error either.
+// runs, but for the end of the store and a driver without checkpoints.
 func (r *Runner) lasting(err error) error {
-	passes := errors.Is(err, eventstore.ErrNotSupported) || eventstore.Retryable(err)
-	if passes || r.running.Load() && !final(err) {
+	if eventstore.Retryable(err) || r.running.Load() && !final(err) {
 		return nil
 	}
 	return err
