@@ -34,6 +34,7 @@ func (p *Projection) direct(store *eventstore.Store) (direct, []error) {
 	if err := checkName(p.name); err != nil {
 		mistakes = append(mistakes, err)
 	}
+	mistakes = append(mistakes, checkStreamTypes(p.opts.StreamTypes)...)
 	return direct{name: p.name, recipe: recipe, streamTypes: p.opts.StreamTypes}, mistakes
 }
 

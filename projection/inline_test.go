@@ -132,10 +132,11 @@ func TestInlineNamesEachMistake(t *testing.T) {
 		require.EqualError(t, projection.Inline(w.store), "projection: Inline needs a projection")
 		effect := projection.New("mail", nil)
 		projection.SideEffect(effect, nothing[deposited])
-		require.EqualError(t, projection.Inline(w.store, effect, nil, projection.New("idle", nil)),
+		require.EqualError(t, projection.Inline(w.store, effect, nil, projection.New("idle", &projection.Options{StreamTypes: []string{""}})),
 			"projection: \"mail\": it has a handler of SideEffect, which would be called for an append that may be undone: give it to a Runner\n"+
 				"projection: projection 2 of Inline: it is nil\n"+
-				"projection: \"idle\": it has no handler: give it some with On or OnBatch")
+				"projection: \"idle\": it has no handler: give it some with On or OnBatch\n"+
+				"projection: \"idle\": the option StreamTypes: eventstore: stream type \"\" is empty")
 		require.NoError(t, projection.Inline(w.store, w.projection("balances", nil)))
 		require.EqualError(t, projection.Inline(w.store, w.projection("balances", nil)),
 			"eventstore: OnAppend was called before: have one function do both")

@@ -2,7 +2,6 @@ package projection
 
 import (
 	"cmp"
-	"fmt"
 	"time"
 )
 
@@ -54,30 +53,18 @@ func (o *Options) policy(c class) Policy {
 	return p
 }
 
-func (p Policy) check(of string) error {
-	switch {
-	case p.Tries < 0:
-		return fmt.Errorf("the option %sTries is negative: %d", of, p.Tries)
-	case p.MinBackoff < 0:
-		return fmt.Errorf("the option %sMinBackoff is negative: %v", of, p.MinBackoff)
-	case p.MaxBackoff != 0 && p.MaxBackoff < p.MinBackoff:
-		return fmt.Errorf("the option %sMaxBackoff is %v, shorter than MinBackoff, %v", of, p.MaxBackoff, p.MinBackoff)
-	case p.Then != "" && p.Then != Stop && p.Then != Skip && p.Then != Park:
-		return fmt.Errorf("the option %sThen is %q: it can be Stop, Skip or Park", of, p.Then)
-	default:
-		return nil
-	}
+func (p Policy) check(of string) mistakes {
+	var m mistakes
+	m.add(p.Tries < 0, "the option %sTries is negative: %d", of, p.Tries)
+	m.add(p.MinBackoff < 0, "the option %sMinBackoff is negative: %v", of, p.MinBackoff)
+	m.add(p.MaxBackoff != 0 && p.MaxBackoff < p.MinBackoff, "the option %sMaxBackoff is %v, shorter than MinBackoff, %v", of,
+		p.MaxBackoff, p.MinBackoff)
+	m.add(p.Then != "" && p.Then != Stop && p.Then != Skip && p.Then != Park, "the option %sThen is %q: it can be Stop, Skip or "+
+		"Park", of, p.Then)
+	return m
 }
 
-// check finds what makes no sense.
-func (p *Policies) check(of string) error {
-	for _, each := range []struct {
-		name   string
-		policy Policy
-	}{{"Handler.", p.Handler}, {"Decoding.", p.Decoding}, {"Unknown.", p.Unknown}} {
-		if err := each.policy.check(of + each.name); err != nil {
-			return err
-		}
-	}
-	return nil
+func (p *Policies) check(of string) mistakes {
+	m := append(p.Handler.check(of+"Handler."), p.Decoding.check(of+"Decoding.")...)
+	return append(m, p.Unknown.check(of+"Unknown.")...)
 }

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/tidemark-go/tidemark/eventstore"
 )
 
 // Projection is a name and the handlers of the events that it is made of. Set it up with New and On or OnBatch, then
@@ -94,17 +96,31 @@ func (o Options) withDefaults() Options {
 }
 
 // check is called on options that have their defaults.
-func (o Options) check() error {
-	switch {
-	case o.BatchSize < 0:
-		return fmt.Errorf("the option BatchSize is negative: %d", o.BatchSize)
-	case o.Partitions < 0 || o.Partitions > maxPartitions:
-		return fmt.Errorf("the option Partitions is %d; 1 to %d are possible", o.Partitions, maxPartitions)
-	case o.CheckpointInterval < 0:
-		return fmt.Errorf("the option CheckpointInterval is negative: %v", o.CheckpointInterval)
-	}
+func (o Options) check() mistakes {
+	var m mistakes
+	m.add(o.BatchSize < 0, "the option BatchSize is negative: %d", o.BatchSize)
+	m.add(o.Partitions < 0 || o.Partitions > maxPartitions, "the option Partitions is %d; 1 to %d are possible", o.Partitions,
+		maxPartitions)
+	m.add(o.CheckpointInterval < 0, "the option CheckpointInterval is negative: %v", o.CheckpointInterval)
+	m = append(m, checkStreamTypes(o.StreamTypes)...)
 	whole := Policy{Tries: o.Tries, MinBackoff: o.MinBackoff, MaxBackoff: o.MaxBackoff, Then: o.Then}
-	return errors.Join(whole.check(""), o.Failures.check("Failures."), o.RebuildFailures.check("RebuildFailures."))
+	m = append(append(m, whole.check("")...), o.Failures.check("Failures.")...)
+	if *o.RebuildFailures != o.Failures {
+		m = append(m, o.RebuildFailures.check("RebuildFailures.")...)
+	}
+	return m
+}
+
+// checkStreamTypes asks the store's own rules.
+func checkStreamTypes(types []string) mistakes {
+	var m mistakes
+	for _, name := range types {
+		stream, err := eventstore.ParseStreamID(name + "-id")
+		m.add(err != nil, "the option StreamTypes: %w", err)
+		m.add(err == nil && stream.Type != name, "the option StreamTypes: stream type %.80q contains a hyphen, and no stream has "+
+			"such a type", name)
+	}
+	return m
 }
 
 // maxName is the longest name of a projection, in bytes: what is stored of it has names that are a little longer.

@@ -80,39 +80,42 @@ func (o RunnerOptions) withDefaults() RunnerOptions {
 }
 
 // check is called on options that have their defaults.
-func (o RunnerOptions) check() []error {
-	var errs []error
-	if o.Poll < time.Millisecond {
-		errs = append(errs, fmt.Errorf("projection: the option Poll is %v, less than a millisecond", o.Poll))
+func (o RunnerOptions) check() mistakes {
+	var m mistakes
+	m.add(o.Poll < time.Millisecond, "projection: the option Poll is %v, less than a millisecond", o.Poll)
+	m.add(o.Lease < 3*o.Poll, "projection: the option Lease is %v, less than three times Poll, %v: leases would run out before they "+
+		"are renewed", o.Lease, o.Poll)
+	return m
+}
+
+// mistakes are those of one who sets something up, who is to learn of all of them at once.
+type mistakes []error
+
+func (m *mistakes) add(is bool, format string, args ...any) {
+	if is {
+		*m = append(*m, fmt.Errorf(format, args...))
 	}
-	if o.Lease < 3*o.Poll {
-		errs = append(errs, fmt.Errorf("projection: the option Lease is %v, less than three times Poll, %v: leases would run out "+
-			"before they are renewed", o.Lease, o.Poll))
-	}
-	return errs
 }
 
 // add takes a projection in and returns the mistakes in it.
-func (r *Runner) add(p *Projection) []error {
+func (r *Runner) add(p *Projection) (m mistakes) {
 	if p == nil {
-		return []error{errors.New("it is nil")}
+		return mistakes{errors.New("it is nil")}
 	}
-	if r.feed(p.name) != nil {
-		return []error{errors.New("the name is taken by another one of this runner, and they would share a checkpoint")}
-	}
+	m.add(p.name != "" && r.feed(p.name) != nil, "the name is taken by another one of this runner, and they would share a "+
+		"checkpoint")
 	f := &feed{store: r.store, name: p.name, opts: p.opts.withDefaults(), onProgress: r.opts.OnProgress,
 		log: r.opts.Logger.With("projection", p.name)}
 	f.board.init()
 	r.feeds = append(r.feeds, f)
-	var mistakes []error
-	f.recipe, mistakes = p.recipe(r.store)
+	var errs []error
+	f.recipe, errs = p.recipe(r.store)
 	f.most = f.mostPages(p)
-	for _, err := range []error{checkName(p.name), f.opts.check()} {
-		if err != nil {
-			mistakes = append(mistakes, err)
-		}
+	m = append(m, errs...)
+	if err := checkName(p.name); err != nil {
+		m = append(m, err)
 	}
-	return mistakes
+	return append(m, f.opts.check()...)
 }
 
 // feed returns the projection of a name, nil if there is none.

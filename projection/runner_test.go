@@ -81,6 +81,23 @@ func TestNewRunnerNamesEachMistake(t *testing.T) {
 			`projection: "p": the option MaxBackoff is 1ms, shorter than MinBackoff, 1s`},
 		"a negative interval": {ps{with("p", &projection.Options{CheckpointInterval: -1}, onBatch)},
 			`projection: "p": the option CheckpointInterval is negative: -1ns`},
+		"a stream type that can't be": {ps{with("p", &projection.Options{StreamTypes: []string{"", "account", "a-b", "\xff"}}, onBatch)},
+			"projection: \"p\": the option StreamTypes: eventstore: stream type \"\" is empty\n" +
+				"projection: \"p\": the option StreamTypes: stream type \"a-b\" contains a hyphen, and no stream has such a type\n" +
+				"projection: \"p\": the option StreamTypes: eventstore: stream type \"\\xff\" is not valid UTF-8"},
+		"several of one": {ps{with("p", &projection.Options{BatchSize: -1, Partitions: 5000, CheckpointInterval: -1, Tries: -1, Then: "x",
+			Failures: projection.Policies{Handler: projection.Policy{Tries: -2}, Unknown: projection.Policy{Then: "y"}}}, onBatch)},
+			"projection: \"p\": the option BatchSize is negative: -1\n" +
+				"projection: \"p\": the option Partitions is 5000; 1 to 1000 are possible\n" +
+				"projection: \"p\": the option CheckpointInterval is negative: -1ns\n" +
+				"projection: \"p\": the option Tries is negative: -1\n" +
+				"projection: \"p\": the option Then is \"x\": it can be Stop, Skip or Park\n" +
+				"projection: \"p\": the option Failures.Handler.Tries is negative: -2\n" +
+				"projection: \"p\": the option Failures.Unknown.Then is \"y\": it can be Stop, Skip or Park"},
+		"one name for two, and more": {ps{with("twin", nil, on[deposited]), with("twin", &projection.Options{BatchSize: -1})},
+			"projection: \"twin\": the name is taken by another one of this runner, and they would share a checkpoint\n" +
+				"projection: \"twin\": it has no handler: give it some with On or OnBatch\n" +
+				"projection: \"twin\": the option BatchSize is negative: -1"},
 		"several": {ps{with("one", nil), with("two", &projection.Options{BatchSize: -1})},
 			"projection: \"one\": it has no handler: give it some with On or OnBatch\n" +
 				"projection: \"two\": it has no handler: give it some with On or OnBatch\n" +
