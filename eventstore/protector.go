@@ -15,7 +15,8 @@ import (
 // personal data and can forget a person. It stands between the store and its driver: what is written was encoded before
 // it is protected, what is read is revealed before upcasters see it. Reads with Raw are not revealed.
 //
-// It is called by many goroutines at once, with the context of the call that writes or reads.
+// It is called by many goroutines at once, with the context of the call that writes or reads. A panic in it becomes the error
+// of that call.
 type Protector interface {
 	// Protect is called once for each append, with all of its events, and once for each snapshot. It replaces Data, and
 	// ContentType where it must, by what is to be stored. An error fails the append, of which nothing is written.
@@ -43,6 +44,33 @@ type Payload struct {
 
 	Redacted bool  // set by Reveal
 	Err      error // set by Reveal
+}
+
+// guarded is a Protector whose panics are errors, as those of codecs and upcasters are: not every call of it is made by a
+// goroutine of its user.
+type guarded struct{ of Protector }
+
+// Protect implements Protector.
+func (g guarded) Protect(ctx context.Context, payloads []Payload) (err error) {
+	defer catch(&err)
+	return g.of.Protect(ctx, payloads)
+}
+
+// Reveal implements Protector.
+func (g guarded) Reveal(ctx context.Context, payloads []Payload) (err error) {
+	defer catch(&err)
+	return g.of.Reveal(ctx, payloads)
+}
+
+// catch turns a panic of the user's code into an error.
+func catch(err *error) {
+	switch p := recover().(type) {
+	case nil:
+	case error:
+		*err = fmt.Errorf("panic: %w", p)
+	default:
+		*err = fmt.Errorf("panic: %v", p)
+	}
 }
 
 // protect has the Protector take its part in prepared writes.

@@ -162,3 +162,42 @@ func TestAProtectorOfSnapshots(t *testing.T) {
 	require.NotErrorAs(t, err, new(*eventstore.SnapshotError))
 	require.ErrorIs(t, s.SaveSnapshot(t.Context(), snap), h.err)
 }
+
+// panicking is a Protector that does one or the other.
+type panicking struct{ protect, reveal any }
+
+func (p panicking) Protect(context.Context, []eventstore.Payload) error { return orPanic(p.protect) }
+func (p panicking) Reveal(context.Context, []eventstore.Payload) error  { return orPanic(p.reveal) }
+
+func orPanic(with any) error {
+	if with != nil {
+		panic(with)
+	}
+	return nil
+}
+
+func TestAPanicInAProtectorIsAnErrorOfTheCall(t *testing.T) {
+	drv := memory.New()
+	keys := errors.New("no keys")
+	writer := open(t, drv, accounts(), &eventstore.Options{Protector: panicking{protect: keys}})
+	snap := eventstore.Snapshot{Stream: ada, Version: 1, State: deposited{8}}
+	_, err := writer.Append(t.Context(), ada, eventstore.Any, eventstore.Events(deposited{1})...)
+	require.EqualError(t, err, `eventstore: append to stream "account-ada": panic: no keys`)
+	require.ErrorIs(t, err, keys)
+	require.ErrorIs(t, writer.SaveSnapshot(t.Context(), snap), keys)
+
+	reader := open(t, drv, accounts(), &eventstore.Options{Protector: panicking{reveal: "no keys"}})
+	event := eventstore.NewEvent{ID: reader.NewID(), Payload: deposited{1}}
+	_, err = reader.Append(t.Context(), ada, eventstore.Any, event)
+	require.NoError(t, err)
+	require.NoError(t, reader.SaveSnapshot(t.Context(), snap))
+	const want = "eventstore: read protected events: panic: no keys"
+	_, err = collect(reader.Stream(t.Context(), ada, nil))
+	require.EqualError(t, err, want)
+	_, err = reader.ReadAll(t.Context(), 0, nil)
+	require.EqualError(t, err, want)
+	_, err = reader.Append(t.Context(), ada, eventstore.Any, event)
+	require.EqualError(t, err, want, "a retry is compared with what is stored")
+	_, _, err = reader.LoadSnapshot(t.Context(), ada)
+	require.ErrorContains(t, err, "panic: no keys")
+}

@@ -76,6 +76,9 @@ func New(d driver.Store, reg *serializer.Registry, opts *Options) (*Store, error
 	if s.opts.NewID == nil {
 		s.opts.NewID = func() uuid.UUID { return uuid.Must(uuid.NewV7()) }
 	}
+	if s.opts.Protector != nil {
+		s.opts.Protector = guarded{s.opts.Protector}
+	}
 	s.opts.Logger = cmp.Or(s.opts.Logger, slog.Default())
 	s.snapshots, _ = d.(driver.Snapshotter)
 	s.tails, _ = d.(driver.TailReader)

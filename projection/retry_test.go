@@ -239,3 +239,19 @@ func TestP2AnEventThatDoesNotDecodeCountsAndWhatStandsBeforeItIsHandled(t *testi
 		require.Equal(t, map[string]int{"0": 1, "1": 2, "2": 4, "3": 8}, w.balances.all(t))
 	})
 }
+
+// panicking is a Protector that can't reveal anything.
+type panicking struct{}
+
+func (panicking) Protect(context.Context, []eventstore.Payload) error { return nil }
+func (panicking) Reveal(context.Context, []eventstore.Payload) error  { panic("no keys") }
+
+func TestP2APanicInAProtectorStopsTheProjectionAndNotTheProcess(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		w.deposit(t, 8)
+		w.store = w.open(t, newRegistry(), &eventstore.Options{Protector: panicking{}})
+		err := w.start(t, w.projection("balances", nil)).wait()
+		require.ErrorIs(t, err, projection.ErrStopped)
+		require.ErrorContains(t, err, "panic: no keys")
+	})
+}
