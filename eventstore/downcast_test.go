@@ -162,6 +162,41 @@ func TestARetryIsKnownWhicheverReleaseStoredTheFirst(t *testing.T) {
 	}
 }
 
+func TestARetryIsKnownWhereAStepLooksAtAllThatIsStored(t *testing.T) {
+	type paidThen struct{ Amount int }
+	type paidNow struct {
+		Amount   int
+		Currency string
+		At       time.Time
+		Version  int64
+		Position int64
+	}
+	then, now := serializer.NewRegistry(nil), serializer.NewRegistry(nil)
+	serializer.Register[paidThen](then, "shop.paid")
+	serializer.Register[paidNow](now, "shop.paid", serializer.Version(2))
+	step := upcaster.StructWith(paidV1, paidV2, func(e *upcaster.Event, old paidThen) (paidNow, error) {
+		return paidNow{old.Amount, e.Metadata["currency"], e.RecordedAt, e.Version, e.Position}, nil
+	})
+	d := memory.New()
+	before, after := open(t, d, then, nil), open(t, d, now, &eventstore.Options{Upcasters: up(t, step)})
+	euros := eventstore.WithMetadata(t.Context(), eventstore.Metadata{"currency": "EUR"})
+	event := eventstore.NewEvent{ID: uuid.New(), Payload: paidThen{5}}
+	want, err := before.Append(euros, ada, eventstore.NoStream, event)
+	require.NoError(t, err)
+	stored, err := collect(after.Stream(t.Context(), ada, nil))
+	require.NoError(t, err)
+
+	want.Duplicate, event.Payload = true, stored[0].Payload
+	for _, ctx := range []context.Context{euros, t.Context()} { // a retry may come in another request
+		got, err := after.Append(ctx, ada, eventstore.NoStream, event)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+	event.Payload = paidNow{5, "GBP", stored[0].RecordedAt, 1, 1}
+	_, err = after.Append(euros, ada, eventstore.NoStream, event)
+	require.ErrorIs(t, err, eventstore.ErrIdempotency)
+}
+
 func TestWhatADowncastWouldLoseIsNotStored(t *testing.T) {
 	_, _, today := rolling(t, eventstore.Options{})
 	for _, c := range []struct {
