@@ -198,6 +198,16 @@ func TestNewReturnsTheMistakesOfTheRegistry(t *testing.T) {
 	require.ErrorContains(t, err, "registry")
 }
 
+func TestNewReturnsTheMistakesOfTheRegistryAndOfTheUpcasters(t *testing.T) {
+	chain, err := upcaster.New(upcaster.Drop(upcaster.V("account.closed", 1)))
+	require.NoError(t, err)
+	reg := accounts()
+	serializer.Register[withdrawn](reg, "account.opened")
+	_, err = eventstore.New(memory.New(), reg, &eventstore.Options{Upcasters: chain})
+	require.ErrorContains(t, err, `register "account.opened"`)
+	require.ErrorContains(t, err, "an upcaster step takes account.closed v1")
+}
+
 // damaged hands out records with a hole or with broken metadata.
 type damaged struct {
 	*memory.Store

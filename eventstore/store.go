@@ -102,10 +102,11 @@ func (s *Store) check() error {
 	case s.opts.PollInterval < 0:
 		return fmt.Errorf("eventstore: PollInterval is negative: %v", s.opts.PollInterval)
 	}
-	if err := s.reg.Err(); err != nil {
-		return fmt.Errorf("eventstore: %w", err)
+	err := s.reg.Err()
+	if err != nil {
+		err = fmt.Errorf("eventstore: %w", err)
 	}
-	return errors.Join(s.checkTargets(), s.checkSources(), s.checkDowncasts())
+	return errors.Join(err, s.checkTargets(), s.checkSources(), s.checkDowncasts())
 }
 
 // checkTargets finds chains that lead to what nobody can decode.
