@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"github.com/lib/pq"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -287,16 +285,15 @@ func TestCallsThatPrepareAStatementAtOnceWaitForNobody(t *testing.T) {
 	for range 20 {
 		st := &statement{text: `SELECT public.slowly(1)`}
 		s.usual.sql.all = append(s.usual.sql.all, st)
-		var calls sync.WaitGroup
+		errs := make(chan error, callers)
 		for range callers {
-			calls.Go(func() {
-				err := conn{store: s.usual}.each(t.Context(), st, func(*sql.Rows) error { return nil })
-				assert.NoError(t, err)
-			})
+			go func() { errs <- conn{store: s.usual}.each(t.Context(), st, func(*sql.Rows) error { return nil }) }()
 		}
 		require.Eventually(t, func() bool { return s.count(stopped) == callers }, time.Minute, time.Millisecond)
 		s.exec(`SELECT pg_advisory_unlock(42)`)
-		calls.Wait()
+		for range callers {
+			require.NoError(t, <-errs)
+		}
 		s.exec(`SELECT pg_advisory_lock(42)`)
 	}
 }
