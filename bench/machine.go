@@ -15,6 +15,9 @@ import (
 
 // command is how this run was started, without what is of this machine only.
 func (b *bench) command() string {
+	if slowed() != "" { // which `go run` alone does to no disk
+		return "make bench-slow-disk"
+	}
 	args := []string{"cd bench && go run ."}
 	for i := 0; i < len(b.args); i++ {
 		a := b.args[i]
@@ -26,6 +29,9 @@ func (b *bench) command() string {
 	}
 	return strings.Join(args, " ")
 }
+
+// slowed returns by how many microseconds slowsync.c slows each sync to disk, empty if it does not.
+func slowed() string { return os.Getenv("SLOWSYNC_US") }
 
 // machine says what the numbers were measured on.
 func (b *bench) machine() []string {
@@ -44,7 +50,7 @@ func (b *bench) machine() []string {
 	for _, path := range []string{"github.com/lib/pq", "github.com/mattn/go-sqlite3"} {
 		list = append(list, path+" "+moduleVersion(path))
 	}
-	if us := os.Getenv("SLOWSYNC_US"); us != "" {
+	if us := slowed(); us != "" {
 		list = append(list, "every sync to disk "+us+" µs slower (slowsync.c)")
 	}
 	return append(list, "Tidemark "+revision())
