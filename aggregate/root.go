@@ -48,8 +48,8 @@ func (r *Root[E]) Position() int64 { return r.kept.position }
 
 // Record applies the events, one after the other, and keeps them to be saved. The state has changed when it returns.
 //
-// It panics if Init was not called, and if apply calls it: apply runs for loaded events too, which would then record new
-// ones.
+// It panics if Init was not called, on a copy of the aggregate, and if apply calls it: apply runs for loaded events too, which
+// would then record new ones.
 func (r *Root[E]) Record(events ...E) {
 	s, err := r.storage()
 	if err != nil {

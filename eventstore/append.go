@@ -28,7 +28,7 @@ type Receipt struct {
 	Version  int64 // of the stream after the append
 	Position int64 // of its last event in the global log; 0 if there was none
 	// Duplicate says that the events were stored by an earlier append with the same ids, whose receipt this is; or by the
-	// first try of this one, if the connection was lost before its answer came and the driver has tried again.
+	// first try of this one, if the connection was lost before its answer came and database/sql has tried again.
 	Duplicate bool
 }
 

@@ -71,8 +71,9 @@ func (e *DecodeError) Error() string {
 func (e *DecodeError) Unwrap() error { return e.Err }
 
 // Retryable reports whether the same work, done again from the start, may succeed: after a conflict, a serialization
-// failure or a lost connection. It is false for a context's end. After a lost connection the outcome of an append is
-// unknown: try again with the same event ids, and nothing is stored twice.
+// failure or a lost connection, and after what passes or is mended without a change of the program, such as a lock that is
+// held, a full disk or Postgres's statement_timeout. It is false for a context's end. After a lost connection the outcome of an
+// append is unknown: try again with the same event ids, and nothing is stored twice.
 func Retryable(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return false

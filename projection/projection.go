@@ -30,7 +30,8 @@ type Options struct {
 	StreamTypes []string
 	// BatchSize is how many stored events are handled in one transaction at most. A projection that is up to date
 	// takes what there is; one that catches up fills its batches. Default: 500, and up to 4,000 for one with handlers of
-	// On that is behind, as long as its transactions take less than 20 milliseconds.
+	// On alone, none of SideEffect, that is behind, as long as the driver has transactions that take less than 20
+	// milliseconds.
 	BatchSize int
 	// Tries is how often an event is handed to its handler, once everything before it is committed, until Then follows.
 	// Errors of the database that may pass don't count. Default: 10.

@@ -46,8 +46,8 @@ func (t Type) check() error {
 // Event is what a step sees of a stored event, and what it makes of it. A step can change Type, ContentType, Data and
 // Metadata. The rest is for looking only: whatever a step does to it, the steps after it see what is stored.
 //
-// Snapshots are carried forward too. They have no ID, Position, Metadata and Tags. Version and Position are 0 in
-// [Downcasts], for what is not stored yet has none.
+// Snapshots are carried forward too. They have no ID, Position, Metadata and Tags. In [Downcasts] an event has neither Version
+// nor Position, for it is not stored yet; a snapshot has its Version there as well.
 type Event struct {
 	Type
 	ContentType string

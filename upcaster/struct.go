@@ -5,8 +5,8 @@ import "fmt"
 // Struct reads the payload into an Old and writes the New that f makes of it, both through the codec of the event's
 // content type. Keep the old struct for it as it was; fields that Old does not have are lost.
 //
-// The codec is given a *Old and a *New. One that needs an allocated element where Old is itself a pointer, as those of
-// generated messages do, is better served by Split.
+// The codec is given a *Old and a *New. Where Old is itself a pointer, as those to generated messages are, the codec is to make
+// the element that it points to, as encoding/json and codecs/protobuf do.
 func Struct[Old, New any](from, to Type, f func(Old) (New, error)) Step {
 	if f == nil {
 		return structStep[Old, New](from, to, nil)

@@ -1,7 +1,8 @@
 // Package memory is the reference driver: events in maps and slices, gone when the process ends. It is small enough to
 // be read in one go and seen to be right, so the other drivers are compared with it. It serves tests and trials.
 //
-// It has every capability but driver.Transactor: there is no other data that a transaction could span.
+// It has every capability but driver.Transactor, as there is no other data that a transaction could span, driver.TailReader, as
+// to read twice costs nothing, and driver.Migrator.
 package memory
 
 import (

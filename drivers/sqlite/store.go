@@ -9,7 +9,7 @@
 //
 //	err := sqltx.In(ctx, store.DB(), func(ctx context.Context) error { ... })
 //
-// Store implements every capability of package driver.
+// Store has every capability of package driver but driver.TailReader: to read twice costs no round trip.
 package sqlite
 
 import (

@@ -1,7 +1,8 @@
 // Package driver is what a backend implements to store Tidemark's events.
 //
-// A driver maps calls to its database and reports what happened. It never retries, logs, decodes a payload or reads the
-// clock: the portable eventstore.Store above it does all that once, for every driver. All methods are safe for
+// A driver maps calls to its database and reports what happened. It never tries a commit again, logs, decodes a payload or
+// takes from the clock what it stores: the portable eventstore.Store above it does all that once, for every driver. (What
+// database/sql tries again by itself, the ids of the events keep harmless.) All methods are safe for
 // concurrent use. Slices and maps that a driver is given stay the caller's: it neither changes nor keeps them. What it
 // returns is the caller's from then on.
 //
