@@ -30,9 +30,14 @@ CREATE TABLE IF NOT EXISTS sales_revenue (
 CREATE TABLE IF NOT EXISTS sales_items (
 	sku TEXT PRIMARY KEY, description TEXT NOT NULL, quantity BIGINT NOT NULL, amount BIGINT NOT NULL);`
 
-// CreateTables creates the read model's tables unless they are there.
-func CreateTables(ctx context.Context, db *sqlx.DB) error {
+// CreateTables creates the read model's tables unless they are there. Of programs that start at once on a new database,
+// Postgres refuses all but the first in spite of the IF NOT EXISTS, when that has committed: then the tables are there. A
+// service would have them from its migrations.
+func CreateTables(ctx context.Context, db sqlx.ExecerContext) error {
 	_, err := db.ExecContext(ctx, tables)
+	if err != nil {
+		_, err = db.ExecContext(ctx, tables)
+	}
 	return err
 }
 

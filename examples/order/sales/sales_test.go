@@ -1,6 +1,7 @@
 package sales_test
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -10,10 +11,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tidemark-go/tidemark/drivers/memory"
+	"github.com/tidemark-go/tidemark/drivers/postgres"
 	"github.com/tidemark-go/tidemark/drivers/sqlite"
+	"github.com/tidemark-go/tidemark/drivers/sqltx"
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/examples/order/order"
 	"github.com/tidemark-go/tidemark/examples/order/sales"
+	"github.com/tidemark-go/tidemark/internal/pgtest"
 	"github.com/tidemark-go/tidemark/projection"
 	"github.com/tidemark-go/tidemark/repository"
 )
@@ -53,6 +57,31 @@ func (s *shop) command(t *testing.T, id string, commands ...func(*order.Order) e
 	for _, command := range commands {
 		_, err := s.orders.Update(t.Context(), id, command)
 		require.NoError(t, err)
+	}
+}
+
+func TestTheTablesAreCreatedByProgramsThatStartAtOnce(t *testing.T) {
+	const programs = 4
+	drv, err := postgres.Open(t.Context(), pgtest.DSN(t), nil)
+	require.NoError(t, err)
+	defer drv.Close()
+	db := drv.DB()
+	errs := make(chan error, programs)
+	require.NoError(t, sqltx.In(t.Context(), db, func(ctx context.Context) error {
+		tx, _ := sqltx.From(ctx)
+		require.NoError(t, sales.CreateTables(ctx, tx), "of whoever comes first")
+		for range programs {
+			go func() { errs <- sales.CreateTables(t.Context(), db) }()
+		}
+		require.Eventually(t, func() bool {
+			var waiting int
+			err := db.Get(&waiting, `SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'`)
+			return err == nil && waiting == programs
+		}, time.Minute, time.Millisecond)
+		return nil
+	}))
+	for range programs {
+		require.NoError(t, <-errs)
 	}
 }
 
