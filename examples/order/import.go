@@ -18,18 +18,14 @@ import (
 	"github.com/tidemark-go/tidemark/projection"
 )
 
-// importFile replays a file, with the projection running beside it, and accounts for every row.
-func (d *desk) importFile(ctx context.Context, path string, out, errOut io.Writer) error {
-	rows, err := readFile(path)
-	if err != nil {
-		return err
-	}
+// importRows replays the rows of a file, with the projection running beside it, and accounts for every one.
+func (d *desk) importRows(ctx context.Context, path string, rows []orderfile.Row, out, errOut io.Writer) error {
 	invoices, total := orderfile.Invoices(rows), orderfile.Total(rows)
 	fmt.Fprintf(out, "%s: %s rows, %s invoices, %v pounds\n", path, order.Thousands(total.Rows),
 		order.Thousands(len(invoices)), total.Amount)
 
 	var result orderfile.Result
-	err = d.project(ctx, func(*projection.Runner) (err error) {
+	err := d.project(ctx, func(*projection.Runner) (err error) {
 		progress, began := newProgress(errOut, len(invoices)), time.Now()
 		result, err = orderfile.Import(ctx, d.orders, invoices, &orderfile.Options{Progress: progress.show})
 		progress.end()

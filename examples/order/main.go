@@ -15,11 +15,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/tidemark-go/tidemark/examples/order/orderfile"
 )
 
 const usage = `Usage: order [flags] [command]
 
-Without a command it takes you on a tour of the framework, on a database in memory.
+Without a command it takes you on a tour of the framework, on a database in memory unless you name another.
 
 Commands:
   show ID    print the history of one order
@@ -64,6 +66,7 @@ func run(ctx context.Context, args []string, out, errOut io.Writer) int {
 type config struct {
 	db, dsn string // where everything is kept; in memory if both are empty
 	file    string
+	rows    []orderfile.Row // of the file
 	command string
 	args    []string
 }
@@ -81,10 +84,23 @@ func parse(args []string) (config, error) {
 	if err := flags.Parse(args); err != nil {
 		return c, err
 	}
+	if err := checkFlags(flags); err != nil {
+		return c, err
+	}
 	if flags.NArg() > 0 {
 		c.command, c.args = flags.Arg(0), flags.Args()[1:]
 	}
 	return c, c.check()
+}
+
+// checkFlags refuses what a variable of the shell that is not set leaves of a flag.
+func checkFlags(flags *flag.FlagSet) (err error) {
+	flags.Visit(func(f *flag.Flag) {
+		if f.Value.String() == "" {
+			err = fmt.Errorf("-%s is empty: give it a value or leave it out", f.Name)
+		}
+	})
+	return err
 }
 
 func (c config) check() error {
@@ -119,6 +135,12 @@ func (c config) run(ctx context.Context, out, errOut io.Writer) error {
 			return fmt.Errorf("nothing has been imported there: %w", err)
 		}
 	}
+	if c.file != "" { // before there is a database, lest a file that is no good leaves an empty one
+		var err error
+		if c.rows, err = readFile(c.file); err != nil {
+			return err
+		}
+	}
 	d, err := openDesk(ctx, c)
 	if err != nil {
 		return err
@@ -140,7 +162,7 @@ func (c config) howToGoOn() string {
 func (c config) dispatch(ctx context.Context, d *desk, out, errOut io.Writer) error {
 	switch {
 	case c.file != "":
-		return d.importFile(ctx, c.file, out, errOut)
+		return d.importRows(ctx, c.file, c.rows, out, errOut)
 	case c.command == "show":
 		return d.show(ctx, c.args[0], out)
 	case c.command == "forget":

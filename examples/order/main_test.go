@@ -232,8 +232,12 @@ func TestTheProgramSaysWhatIsWrong(t *testing.T) {
 		{"-db x show 1 2", 2, `"2" is too much: flags come before the command`},
 		{"report -db x", 2, `"-db" is too much: flags come before the command`},
 		{"replay", 2, "replay needs -db or -dsn: a new database in memory has nothing in it"},
+		{"-dsn= -import y", 2, "-dsn is empty: give it a value or leave it out"},
+		{"-db x -import=", 2, "-import is empty: give it a value or leave it out"},
 		{"-db x -dsn y", 2, "-db and -dsn are two places to keep things in"},
 		{"-db x -import y report", 2, "-import and report are two things to do"},
+		{"-db " + missing + " report", 1, "nothing has been imported there: stat " + missing + ": no such file or directory"},
+		{"-db " + missing + " -import " + missing, 1, "open " + missing + ": no such file or directory"},
 		{"-db " + missing + " report", 1, "nothing has been imported there: stat " + missing + ": no such file or directory"},
 		{"-import " + missing, 1, "open " + missing + ": no such file or directory"},
 		{"-import " + broken, 1, broken + ": line 1: not the header of an order file: it lacks the columns " +
