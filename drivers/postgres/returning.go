@@ -41,3 +41,13 @@ func returning[T any](ctx context.Context, f func() (T, error)) (T, error) {
 		return none, fmt.Errorf("the server does not answer: %w", ctx.Err())
 	}
 }
+
+// outlasting returns a context that ends cancelPatience after ctx does.
+func outlasting(ctx context.Context) (context.Context, context.CancelFunc) {
+	longer, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(cancelPatience, cancel) })
+	return longer, func() {
+		stop()
+		cancel()
+	}
+}

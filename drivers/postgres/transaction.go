@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	sqldriver "database/sql/driver"
 	"errors"
 	"fmt"
 	"sync"
@@ -79,18 +80,39 @@ func (c conn) inCallers(ctx context.Context, f func() error) error {
 }
 
 // savepoint runs f so that the caller's transaction stays usable if it fails: then all that f did is undone, its locks
-// are let go, and the error is returned as it is. f's context may end in the midst of it, the way back must not.
+// are let go, and the error is returned as it is. The call's context may end at any moment, while the transaction's goes
+// on: what f has done is kept and reported, or undone.
 func (c conn) savepoint(ctx context.Context, f func() error) error {
 	if err := c.exec(ctx, "SAVEPOINT tidemark"); err != nil {
 		return err
 	}
 	err := f()
 	if err == nil {
-		return c.exec(ctx, "RELEASE SAVEPOINT tidemark")
+		err = c.conclude(ctx, "RELEASE SAVEPOINT tidemark")
 	}
-	back := c.exec(context.WithoutCancel(ctx), "ROLLBACK TO SAVEPOINT tidemark; RELEASE SAVEPOINT tidemark")
-	if back != nil {
-		return fmt.Errorf("%w, after: %v", back, err) //nolint:errorlint // what counts is that the transaction is lost
+	if err != nil {
+		return c.undo(ctx, err)
 	}
-	return err
+	return nil
+}
+
+// undo goes back to the savepoint and returns err. Where it can't, it keeps the transaction from being committed; one
+// whose connection is gone can't be anyway, and its commit says so.
+func (c conn) undo(ctx context.Context, err error) error {
+	back := c.conclude(ctx, "ROLLBACK TO SAVEPOINT tidemark; RELEASE SAVEPOINT tidemark")
+	if back == nil {
+		return err
+	}
+	if !errors.Is(back, sqldriver.ErrBadConn) {
+		_ = c.tx.Rollback() // even if that fails, database/sql commits nothing any more
+	}
+	c.joined.doomed = fmt.Errorf("the transaction is lost: %w, after: %v", back, err) //nolint:errorlint // err is no answer any more
+	return c.joined.doomed
+}
+
+// conclude sends a command that must not be left out because ctx has ended. A server that is silent has a moment more.
+func (c conn) conclude(ctx context.Context, command string) error {
+	ctx, cancel := outlasting(ctx)
+	defer cancel()
+	return c.exec(ctx, command)
 }
