@@ -128,6 +128,7 @@ func (c conn) commit(ctx context.Context, writes []driver.Write) (receipts []dri
 		err = attempt(c)
 	}
 	if err != nil {
+		c.letGo(err)
 		return nil, c.explain(ctx, writes, err)
 	}
 	c.announce(receipts)
@@ -146,7 +147,17 @@ func (c conn) announce(receipts []driver.Receipt) {
 	case c.joined != nil:
 		c.joined.appended = true
 	default:
-		c.store.news.committed()
+		c.store.news.moved()
+	}
+}
+
+// letGo tells the readers that an append was refused: until then it held the mark, and whoever was woken meanwhile by
+// another's commit may have looked in vain. What was appended before in the same transaction holds it still, as may an
+// append of which the server has not said that it is over.
+func (c conn) letGo(err error) {
+	over := errors.Is(err, errRefused) || refusedAsAWhole(err)
+	if over && (c.joined == nil || !c.joined.appended) {
+		c.store.news.moved()
 	}
 }
 

@@ -11,21 +11,21 @@ import (
 // transaction commits. Nobody waits for it to be on disk.
 const sendNotify = `SELECT pg_notify($1::text, $2::text)::text, set_config('synchronous_commit', 'off', true)`
 
-// voice tells other processes of commits. One notification stands for all commits since the one before it. One that is
-// lost costs them a poll interval, so a failure is not made up for.
+// voice tells other processes of appends that have ended. One notification stands for all since the one before it. One
+// that is lost costs them a poll interval, so a failure is not made up for.
 type voice struct {
 	news     *news
 	interval time.Duration
-	commits  chan struct{} // of one place
+	ends     chan struct{} // of one place
 	quit     chan struct{}
 
 	mu      sync.Mutex
-	running chan struct{} // closed when the goroutine has ended; nil before the first commit
+	running chan struct{} // closed when the goroutine has ended; nil before the first append
 }
 
 func (v *voice) init(n *news, interval time.Duration) {
 	v.news, v.interval = n, interval
-	v.commits = make(chan struct{}, 1)
+	v.ends = make(chan struct{}, 1)
 	v.quit = make(chan struct{})
 }
 
@@ -35,7 +35,7 @@ func (v *voice) speak() {
 	}
 	v.start()
 	select {
-	case v.commits <- struct{}{}:
+	case v.ends <- struct{}{}:
 	default:
 	}
 }
@@ -69,7 +69,7 @@ func (v *voice) run(ended chan<- struct{}) {
 		case <-v.quit:
 		}
 		select {
-		case <-v.commits:
+		case <-v.ends:
 			v.notify()
 		case <-v.quit:
 			v.flush()
@@ -81,7 +81,7 @@ func (v *voice) run(ended chan<- struct{}) {
 
 func (v *voice) flush() {
 	select {
-	case <-v.commits:
+	case <-v.ends:
 		v.notify()
 	default:
 	}

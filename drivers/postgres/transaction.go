@@ -57,9 +57,9 @@ func with[T any](ctx context.Context, s *Store, f func(c conn) (T, error)) (T, e
 
 func (s *Store) join(ctx context.Context) *joined {
 	j := new(joined)
-	sqltx.OnEnd(ctx, func(committed bool) {
-		if committed && j.appended {
-			s.news.committed()
+	sqltx.OnEnd(ctx, func(bool) {
+		if j.appended { // a rollback lets go of the mark as well
+			s.news.moved()
 		}
 	})
 	return j

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// news brings word of commits: of this store's own directly to its watchers, through voice to other processes, and from
+// news brings word of appends that have ended: of this store's own directly to its watchers, through voice to other processes, and from
 // those through an ear, which is there while anybody watches.
 type news struct {
 	store *Store
@@ -66,8 +66,9 @@ func (n *news) begin(w *watcher) {
 	w.wake()
 }
 
-// committed tells of a commit of this store.
-func (n *news) committed() {
+// moved tells that the mark may have moved: an append of this store has ended, whether it was committed or held up others
+// only.
+func (n *news) moved() {
 	n.wake()
 	n.voice.speak()
 }

@@ -95,21 +95,69 @@ func TestTheLastCommitIsToldWhenTheStoreCloses(t *testing.T) {
 }
 
 func TestNobodyIsToldOfNothing(t *testing.T) {
-	dsn := pgtest.DSN(t)
-	s := open(t, dsn, nil)
+	s := fresh(t)
 	w := watch(t, s)
 	tx := begin(t, s)
 	tx.commit(s, appends(order("a"), driver.Any, 1))
-	require.Empty(t, w.wakes, "before the commit")
-	tx.rollsBack()
-	_, err := s.Commit(t.Context(), []driver.Write{appends(order("a"), 7, 1)})
-	require.Error(t, err)
-	commit(t, t.Context(), s, driver.Write{Stream: order("a"), Expected: driver.NoStream})
-	require.Empty(t, w.wakes, "after a rollback, a conflict and a mere check")
-	tx = begin(t, s)
-	tx.commit(s, appends(order("a"), driver.Any, 1))
+	tx.do(func(ctx context.Context) {
+		_, err := s.Commit(ctx, []driver.Write{appends(order("a"), 7, 1)})
+		require.Error(t, err)
+	})
+	require.Empty(t, w.wakes, "before the transaction's end")
 	tx.commits()
 	w.woken(t)
+	tx = begin(t, s)
+	tx.exec(`SELECT 1`)
+	tx.rollsBack()
+	commit(t, t.Context(), s, driver.Write{Stream: order("a"), Expected: driver.StreamExists})
+	require.Empty(t, w.wakes, "after a transaction without appends and a mere check")
+}
+
+// What was committed above an append that is not stored in the end can be read from then on, and nothing else may come to
+// wake who waits for it.
+func TestReadersAreToldOfTheEndOfWhatHeldTheMark(t *testing.T) {
+	dsn := pgtest.DSN(t)
+	s := open(t, dsn, nil)
+	here, elsewhere := watch(t, s), watch(t, open(t, dsn, nil))
+	told := func() {
+		t.Helper()
+		here.woken(t)
+		elsewhere.woken(t)
+	}
+	t.Run("a transaction that is rolled back", func(t *testing.T) {
+		tx := begin(t, s)
+		tx.commit(s, appends(order("held"), driver.Any, 1))
+		commit(t, t.Context(), s, appends(order("a"), driver.Any, 1))
+		told()
+		require.Empty(t, readAll(t, t.Context(), s, 0).Records)
+		tx.rollsBack()
+		told()
+		require.Len(t, readAll(t, t.Context(), s, 0).Records, 1)
+	})
+	taken := appends(order("a"), driver.Any, 1)
+	commit(t, t.Context(), s, taken)
+	told()
+	taken.Stream = order("b")
+	for name, w := range map[string]driver.Write{
+		"a conflict":           appends(order("a"), 7, 1),
+		"ids that are stored":  taken,
+		"a payload that fails": {Stream: order("a"), Expected: driver.Any, Events: []driver.Event{event("{")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := s.Commit(t.Context(), []driver.Write{w})
+			require.Error(t, err)
+			told()
+		})
+		t.Run(name+", inside a transaction that goes on", func(t *testing.T) {
+			tx := begin(t, s)
+			tx.do(func(ctx context.Context) {
+				_, err := s.Commit(ctx, []driver.Write{w})
+				require.Error(t, err)
+			})
+			told()
+			tx.rollsBack()
+		})
+	}
 }
 
 func TestALostConnectionEndsTheWatch(t *testing.T) {

@@ -43,11 +43,12 @@ type Batching struct {
 // Waiter hears of commits.
 type Waiter interface {
 	// Watch calls wake once when it has begun to hear of commits, and from then on whenever events may have become
-	// visible to ReadAll: by a commit through this driver value, by a
-	// transaction that it took part in, and by another process, the latter within some 50 milliseconds. It calls wake
-	// rather once too often than once too rarely, but not all the time when nothing is committed. wake does not block. Watch
-	// returns when ctx ends, or with an error as soon as it can't hear of commits any longer: the portable layer then
-	// polls, says so in its log, and calls Watch again later. Several Watch calls may run at the same time.
+	// visible to ReadAll: by a commit through this driver value, by the end of a transaction that it took part in, and by
+	// another process, the latter within some 50 milliseconds. The end of an append that is not stored counts as well if
+	// it has held up other events. Watch calls wake rather once too often than once too rarely, but not all the time when
+	// nothing is committed. wake does not block. Watch returns when ctx ends, or with an error as soon as it can't hear of
+	// commits any longer: the portable layer then polls, says so in its log, and calls Watch again later. Several Watch
+	// calls may run at the same time.
 	Watch(ctx context.Context, wake func()) error
 }
 

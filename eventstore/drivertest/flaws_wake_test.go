@@ -26,6 +26,8 @@ func wakeFlaws() []flaw {
 			spoil: hearing(func(b *broken, tx *toyTx) bool { return tx.h == b.toyHandle })},
 		{name: "it is deaf to transactions", hangs: true, catches: []catch{{"G7/the commit of a transaction wakes", unheard}},
 			spoil: hearing(func(_ *broken, tx *toyTx) bool { return !tx.explicit })},
+		{name: "it is deaf to rollbacks", hangs: true, spoil: hearing(func(_ *broken, tx *toyTx) bool { return tx.committed }),
+			catches: []catch{{"G7/the rollback of what held up others wakes", unheard}}},
 		{name: "its batches wake nobody", hangs: true, catches: []catch{{"G7/a batch of commits wakes", unheard}},
 			spoil: func(b *broken) {
 				var inBatch atomic.Bool

@@ -21,6 +21,7 @@ func g7() clause {
 			{name: "commits through another handle wake as well", needs: []need{waiter, reopen},
 				run: func(p *probe) { followOnWake(p, p.another()) }},
 			{name: "the commit of a transaction wakes", needs: transactional, run: transactionWakes},
+			{name: "the rollback of what held up others wakes", needs: append(transactional, manyWriters), run: rollbackWakes},
 			{name: "a batch of commits wakes", needs: []need{waiter, batcher}, run: batchWakes},
 			{name: "every watcher is woken", needs: []need{waiter}, run: everyWatcherIsWoken},
 			{name: "watching ends with its context", needs: []need{waiter}, run: watchingEnds},
@@ -116,6 +117,20 @@ func transactionWakes(p *probe) {
 		tx.append(named("a"), driver.Any, events(1)...)
 		tx.commit()
 		w.until(reader, n, "by the commit of a transaction")
+	}
+}
+
+// rollbackWakes has events appear by a rollback: whoever looks when they are committed finds the log held up.
+func rollbackWakes(p *probe) {
+	w, reader := p.watch(), newFollower()
+	for n := 1; n <= 10; n++ {
+		tx := p.begin(p.handle)
+		tx.append(named("a"), driver.Any, events(1)...)
+		p.append(named("b"), driver.Any, events(1)...)
+		w.woken("by a commit")
+		p.ok(reader.toHead(p.ctx, p.drv), "read the log when woken")
+		tx.rollback()
+		w.until(reader, n, "by the rollback of a transaction that held up the log")
 	}
 }
 
