@@ -12,8 +12,8 @@ import (
 )
 
 // An append is one statement, in two forms: appendOne for a single event, by far the most frequent, with a parameter for
-// each value, and appendMany for any number of events of any number of streams, with a parameter for each column, an
-// array in text form. Both forms
+// each value, and appendMany, which has a variant appendAcross, for any number of events of any number of streams, with a
+// parameter for each column, an array in text form. Both forms
 //
 //  1. take the shared locks of the streams, see guard.go;
 //  2. take the lock of the tide mark, see mark.go;
@@ -48,42 +48,6 @@ FROM (
 	OFFSET 0
 ) checked
 WHERE checked.version BETWEEN $3::bigint AND $4::bigint
-RETURNING version, global_position`
-
-	appendMany = `WITH input AS MATERIALIZED (
-	SELECT $1::text[] AS stream_type, $2::text[] AS stream_id, $3::bigint[] AS low, $4::bigint[] AS high,
-		$5::integer[] AS guard, $6::bigint[] AS of_write, $7::bigint[] AS nth, $8::integer[] AS append_size, $9::uuid[] AS id,
-		$10::text[] AS event_type, $11::integer[] AS schema_version, $12::text[] AS content_type, $13::json[] AS event_data,
-		$14::bytea[] AS event_bytes, $15::json[] AS metadata, $16::text[] AS tags, $17::timestamptz[] AS created_at
-), guarded AS MATERIALIZED (
-	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text, '') AS nothing
-	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
-), locked AS MATERIALIZED (
-	SELECT {lock} AS nothing
-	FROM guarded
-), checked AS MATERIALIZED (
-	SELECT w.write, w.stream_type, w.stream_id, w.low, w.high, coalesce((
-			SELECT e.version FROM {schema}.events e
-			WHERE e.stream_type = w.stream_type AND e.stream_id = w.stream_id || locked.nothing
-			ORDER BY e.version DESC LIMIT 1
-		), 0) AS version
-	FROM locked, input i CROSS JOIN LATERAL
-		unnest(i.stream_type, i.stream_id, i.low, i.high) WITH ORDINALITY AS w (stream_type, stream_id, low, high, write)
-)
-INSERT INTO {schema}.events ` + columns + `
-SELECT a.id, a.stream_id, a.stream_type, a.event_type, a.schema_version, a.content_type, a.event_data, a.event_bytes,
-	a.metadata, a.tags::text[], a.version, nextval({sequence}), a.created_at, a.append_size
-FROM (
-	SELECT c.stream_type, c.stream_id, c.version + e.nth AS version, e.*
-	FROM input i CROSS JOIN LATERAL
-		unnest(i.of_write, i.nth, i.append_size, i.id, i.event_type, i.schema_version, i.content_type, i.event_data,
-			i.event_bytes, i.metadata, i.tags, i.created_at) WITH ORDINALITY
-			AS e (of_write, nth, append_size, id, event_type, schema_version, content_type, event_data,
-				event_bytes, metadata, tags, created_at, place)
-		JOIN checked c ON c.write = e.of_write
-	WHERE (SELECT bool_and(c.version BETWEEN c.low AND c.high) FROM checked c)
-	ORDER BY e.place
-) a
 RETURNING version, global_position`
 )
 
@@ -190,54 +154,21 @@ func (c conn) attempt(ctx context.Context, writes []driver.Write, g guards) ([]d
 	if events == 0 {
 		return receipts, nil
 	}
-	stored := newStoredEvents(writes, receipts)
-	err := c.each(ctx, c.appendStatement(writes, events), stored.scan, appendArgs(writes, events, g)...)
-	if err == nil && stored.left > 0 {
-		err = errRefused
-	}
-	return receipts, err
-}
-
-func (c conn) appendStatement(writes []driver.Write, events int) *statement {
-	one := len(writes) == 1 && events == 1
+	stored := make([]driver.Receipt, 0, events)
+	err := c.each(ctx, c.appendStatement(writes, events), func(rows *sql.Rows) error {
+		var r driver.Receipt
+		err := rows.Scan(&r.Version, &r.Position)
+		stored = append(stored, r)
+		return err
+	}, appendArgs(writes, events, g)...)
 	switch {
-	case one && c.tx != nil:
-		return c.store.sql.appendOneInTx
-	case one:
-		return c.store.sql.appendOne
-	case c.tx != nil:
-		return c.store.sql.appendManyInTx
-	default:
-		return c.store.sql.appendMany
+	case err != nil:
+		return nil, err
+	case len(stored) < events:
+		return nil, errRefused
 	}
-}
-
-// storedEvents turns the rows of an append, one for each event in order, into receipts: a write's last row is its
-// receipt.
-type storedEvents struct {
-	writes   []driver.Write
-	receipts []driver.Receipt
-	write    int // the row is of this one
-	nth      int // and so many of its events came before
-	left     int
-}
-
-func newStoredEvents(writes []driver.Write, receipts []driver.Receipt) *storedEvents {
-	s := &storedEvents{writes: writes, receipts: receipts}
-	for i := range writes {
-		s.left += len(writes[i].Events)
-	}
-	return s
-}
-
-func (s *storedEvents) scan(rows *sql.Rows) error {
-	for s.nth == len(s.writes[s.write].Events) {
-		s.write, s.nth = s.write+1, 0
-	}
-	s.nth++
-	s.left--
-	r := &s.receipts[s.write]
-	return rows.Scan(&r.Version, &r.Position)
+	lastOf(writes, stored, receipts)
+	return receipts, nil
 }
 
 // bounds are the lowest and the highest version that an expectation admits.

@@ -38,10 +38,16 @@ func BenchmarkAppend(b *testing.B) {
 			return err
 		}
 	}
+	streams := func(ctx context.Context, e driver.Event) error {
+		one, two := appends(order(e.ID.String()), driver.NoStream, 1), appends(order("2-"+e.ID.String()), driver.NoStream, 1)
+		_, err := s.Commit(ctx, []driver.Write{one, two})
+		return err
+	}
 	for _, goroutines := range []int{1, 8} {
 		b.Run(fmt.Sprintf("bare insert/%d", goroutines), func(b *testing.B) { measure(b, goroutines, bare) })
 		b.Run(fmt.Sprintf("1 event/%d", goroutines), func(b *testing.B) { measure(b, goroutines, events(1)) })
 		b.Run(fmt.Sprintf("2 events/%d", goroutines), func(b *testing.B) { measure(b, goroutines, events(2)) })
+		b.Run(fmt.Sprintf("2 streams/%d", goroutines), func(b *testing.B) { measure(b, goroutines, streams) })
 		b.Run(fmt.Sprintf("100 events/%d", goroutines), func(b *testing.B) { measure(b, goroutines, events(100)) })
 	}
 }

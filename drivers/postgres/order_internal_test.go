@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,7 +75,8 @@ func newSlowed(t *testing.T, dsn, step, slowStep string) *slowed {
 		return s
 	}
 	s := &slowed{T: t, slow: open(), usual: open()}
-	for _, st := range []*statement{s.slow.sql.appendOne, s.slow.sql.appendMany, s.slow.sql.appendBatch, s.slow.sql.appendSmall[2]} {
+	for _, st := range []*statement{s.slow.sql.appendOne, s.slow.sql.appendMany, s.slow.sql.appendAcross, s.slow.sql.appendBatch,
+		s.slow.sql.appendSmall[2]} {
 		require.Equal(t, 1, strings.Count(st.text, step), "the step to slow down, in\n%s", st.text)
 		st.text = strings.Replace(st.text, step, slowStep, 1)
 		st.text = strings.Replace(st.text, pq.QuoteLiteral(patience), "'0'", 1) // the gate may take longer
@@ -101,10 +103,10 @@ func (s *slowed) count(query string) (n int) {
 }
 
 // append appends in a goroutine, and returns when it has come to the slow step.
-func (s *slowed) append(w driver.Write) <-chan error {
+func (s *slowed) append(writes ...driver.Write) <-chan error {
 	s.Helper()
 	return s.stopped(func() error {
-		_, err := s.slow.Commit(s.Context(), []driver.Write{w})
+		_, err := s.slow.Commit(s.Context(), writes)
 		return err
 	})
 }
@@ -144,32 +146,48 @@ func some(stream string, expected driver.ExpectedVersion, n int) driver.Write {
 }
 
 func TestTheOrderOfAnAppend(t *testing.T) {
-	for _, n := range []int{1, 3} {
-		t.Run(fmt.Sprintf("of %d events: the lock is held, and the version checked, before a position is taken", n), func(t *testing.T) {
+	for name, late := range map[string][]driver.Write{
+		"of an event":                     {some("late", driver.Any, 1)},
+		"of three events":                 {some("late", driver.Any, 3)},
+		"of two streams, the later first": {some("late", driver.Any, 2), some("last", driver.Any, 1)},
+	} {
+		// expecting returns the writes with an expectation of the first, and how many events they have.
+		expecting := func(expected driver.ExpectedVersion) (writes []driver.Write, events int) {
+			writes = slices.Clone(late)
+			writes[0].Expected = expected
+			for _, w := range writes {
+				events += len(w.Events)
+			}
+			return writes, events
+		}
+		t.Run(name+": the lock is held, and the version checked, before a position is taken", func(t *testing.T) {
 			inEveryPlan(t, func(t *testing.T, dsn string) {
 				s := newSlowed(t, dsn, "nextval(", "public.slow_nextval(")
-				_, err := s.slow.Commit(t.Context(), []driver.Write{some("late", 7, n)})
+				refused, _ := expecting(7)
+				_, err := s.slow.Commit(t.Context(), refused)
 				var conflict *driver.ConflictError
 				require.ErrorAs(t, err, &conflict, "a conflict never comes to the positions")
 
-				late := s.append(some("late", driver.Any, n))
+				writes, n := expecting(driver.Any)
+				done := s.append(writes...)
 				require.Equal(t, 1, s.count(heldMarks))
-				require.Equal(t, 1, s.count(heldStreams))
+				require.Equal(t, len(writes), s.count(heldStreams))
 				_, err = s.usual.Commit(t.Context(), []driver.Write{some("early", driver.Any, 2)})
 				require.NoError(t, err)
 				require.Empty(t, s.log(), "the early ones are behind the late one's bound")
-				s.goOn(late)
+				s.goOn(done)
 				require.Len(t, s.log(), 2+n)
 			})
 		})
-		t.Run(fmt.Sprintf("of %d events: the locks are held before a version is read", n), func(t *testing.T) {
+		t.Run(name+": the locks are held before a version is read", func(t *testing.T) {
 			inEveryPlan(t, func(t *testing.T, dsn string) {
 				s := newSlowed(t, dsn, "SELECT e.version FROM", "SELECT public.slowly(e.version) FROM")
-				_, err := s.usual.Commit(t.Context(), []driver.Write{some("a", driver.Any, 1)})
+				_, err := s.usual.Commit(t.Context(), []driver.Write{some("late", driver.Any, 1)})
 				require.NoError(t, err)
-				done := s.append(some("a", 1, n))
+				writes, n := expecting(1)
+				done := s.append(writes...)
 				require.Equal(t, 1, s.count(heldMarks))
-				require.Equal(t, 1, s.count(heldStreams))
+				require.Equal(t, len(writes), s.count(heldStreams))
 				require.Equal(t, 1, s.count(`SELECT last_value FROM tidemark.events_position_seq`), "no position is taken")
 				s.goOn(done)
 				require.Len(t, s.log(), 1+n)
@@ -377,4 +395,38 @@ func TestPositionsOfALargeAppend(t *testing.T) {
 			require.Equal(t, driver.Receipt{Version: int64(len(w.Events)), Position: stored[len(stored)-1].Position}, receipts[i])
 		}
 	}
+}
+
+// A trigger stops an append between its two streams. Stored in the order of the writes, each would have one by then that the
+// other waits for.
+func TestAppendsToTheSameStreamsInOppositeOrderDontDeadlock(t *testing.T) {
+	u, err := url.Parse(pgtest.DSN(t))
+	require.NoError(t, err)
+	q := u.Query()
+	q.Set("deadlock_timeout", "20ms")
+	u.RawQuery = q.Encode()
+	s := newSlowed(t, u.String(), "nextval(", "nextval(") // for its gate
+	s.exec(`CREATE FUNCTION public.pause() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+		IF current_setting('test.stored', true) = 'yes' THEN
+			PERFORM public.slowly(0);
+		END IF;
+		PERFORM set_config('test.stored', 'yes', true);
+		RETURN NEW;
+	END $$`)
+	s.exec(`CREATE TRIGGER pause BEFORE INSERT ON tidemark.events FOR EACH ROW EXECUTE FUNCTION public.pause()`)
+
+	first := s.append(some("a", driver.Any, 1), some("b", driver.Any, 1))
+	second := make(chan error, 1)
+	go func() {
+		_, err := s.slow.Commit(t.Context(), []driver.Write{some("b", driver.Any, 1), some("a", driver.Any, 1)})
+		second <- err
+	}()
+	require.Eventually(t, func() bool {
+		return s.count(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`) == 2
+	}, time.Minute, time.Millisecond)
+	s.goOn(first)
+	err = <-second
+	require.ErrorIs(t, err, driver.ErrRace)
+	require.Equal(t, uniqueViolation, sqlState(err), "it has lost the race, and is no deadlock's victim")
+	require.Len(t, s.log(), 2)
 }

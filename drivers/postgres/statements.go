@@ -17,6 +17,7 @@ type statements struct {
 	appendBatch                    *statement
 	appendSmall                    [maxSmall + 1]*statement // by the number of events, from 2 on
 	appendOneInTx, appendManyInTx  *statement
+	appendAcross, appendAcrossInTx *statement
 	lockStreams, lockStreamsInTx   *statement
 	versions, byID                 *statement
 	stream, streamBackward, log    pages
@@ -51,8 +52,10 @@ func newStatements(schema string) *statements {
 	for n := 2; n <= maxSmall; n++ {
 		s.appendSmall[n] = alone(smallStatement(n))
 	}
+	s.appendAcross = alone(locked(appendAcross, takeLock, guardMany))
 	s.appendOneInTx = inTx(locked(appendOne, takeLockOnce, guardOne))
 	s.appendManyInTx = inTx(locked(appendMany, takeLockOnce, guardMany))
+	s.appendAcrossInTx = inTx(locked(appendAcross, takeLockOnce, guardMany))
 	s.lockStreamsInTx = inTx(lockStreams)
 	s.lockStreams = fill(bounded(lockStreams, "$2::text"))
 	s.versions = fill(selectVersions)
