@@ -140,7 +140,7 @@ func (c conn) inTransaction(ctx context.Context, f func(c conn) error) error {
 
 // attempt tries once. It reports errRefused if a version is not as expected.
 func (c conn) attempt(ctx context.Context, writes []driver.Write, g guards) ([]driver.Receipt, error) {
-	if err := c.lock(ctx, g.exclusive, patienceFor(writes)); err != nil {
+	if err := c.lock(ctx, g, patienceFor(writes)); err != nil {
 		return nil, err
 	}
 	receipts := make([]driver.Receipt, len(writes))

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -18,7 +19,9 @@ import (
 //   - many writers want the same stream: one wins, and all others have worked for nothing.
 //
 // So every append takes a shared advisory lock on its streams, which costs next to nothing, and these two take an
-// exclusive one, in a statement of its own, so that what comes after it sees what the others have done. Nobody waits for
+// exclusive one, in a statement of its own, so that what comes after it sees what the others have done. Their shared ones
+// they take in the same statement: two transactions that went on to those with exclusive ones in hand could wait for each
+// other. Nobody waits for
 // an exclusive lock on a stream that he has nothing to do with, save for a hash that collides.
 //
 // A stream's lock is keyed by the oid of the events table and a hash of its name. The server keeps locks in shared
@@ -91,8 +94,9 @@ const (
 	boundBy = ` + (SELECT length(left(set_config('lock_timeout', {patience}, true), 0)))` // + 0
 )
 
-const lockStreams = `SELECT count(pg_advisory_xact_lock({events}::oid::integer, g.key{bounded})::text)
-FROM unnest($1::integer[]) AS g (key)`
+const lockStreams = `SELECT count(CASE WHEN g.exclusive THEN pg_advisory_xact_lock({events}::oid::integer, g.key{bounded})::text
+	ELSE pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text END)
+FROM unnest($1::integer[], $2::boolean[]) AS g (key, exclusive)`
 
 // bounded fills in the bound of a statement's wait, an SQL expression, or none.
 func bounded(text, patience string) string {
@@ -103,16 +107,31 @@ func bounded(text, patience string) string {
 	return strings.ReplaceAll(text, "{bounded}", bound)
 }
 
-// lock takes exclusive locks. In a transaction of the append's own it bounds how long that waits for locks, then and later.
-func (c conn) lock(ctx context.Context, keys []int32, patience string) error {
-	if len(keys) == 0 {
+// lock takes the locks of a commit that needs exclusive ones. In a transaction of the append's own it bounds how long that
+// waits for locks, then and later.
+func (c conn) lock(ctx context.Context, g guards, patience string) error {
+	if len(g.exclusive) == 0 {
 		return nil
 	}
 	nothing := func(*sql.Rows) error { return nil }
+	keys, exclusive := g.inOrder()
 	if c.joined != nil {
-		return c.each(ctx, c.store.sql.lockStreamsInTx, nothing, integers(keys))
+		return c.each(ctx, c.store.sql.lockStreamsInTx, nothing, keys, exclusive)
 	}
-	return c.each(ctx, c.store.sql.lockStreams, nothing, integers(keys), patience)
+	return c.each(ctx, c.store.sql.lockStreams, nothing, keys, exclusive, patience)
+}
+
+// inOrder returns the keys of all locks, and which of them are exclusive, as arrays.
+func (g guards) inOrder() (keys, exclusive string) {
+	all := slices.Concat(g.shared, g.exclusive)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	var flags array
+	for _, key := range all {
+		_, found := slices.BinarySearch(g.exclusive, key)
+		flags.plain(strconv.FormatBool(found))
+	}
+	return integers(all), flags.String()
 }
 
 func patienceFor(writes []driver.Write) string {

@@ -57,7 +57,7 @@ func newStatements(schema string) *statements {
 	s.appendManyInTx = inTx(locked(appendMany, takeLockOnce, guardMany))
 	s.appendAcrossInTx = inTx(locked(appendAcross, takeLockOnce, guardMany))
 	s.lockStreamsInTx = inTx(lockStreams)
-	s.lockStreams = fill(bounded(lockStreams, "$2::text"))
+	s.lockStreams = fill(bounded(lockStreams, "$3::text"))
 	s.versions = fill(selectVersions)
 	s.byID = fill(selectByID)
 	fillPages := func(rows, order string) pages {
