@@ -123,6 +123,7 @@ func isLost(code string) bool {
 		"57P03", // cannot_connect_now
 		"57P05", // idle_session_timeout
 		"25P03", // idle_in_transaction_session_timeout
+		"25P04", // transaction_timeout
 		"53300": // too_many_connections
 		return true
 	}

@@ -23,6 +23,8 @@ func TestWhatTheServersCodesMean(t *testing.T) {
 		"55P03": driver.ErrRace,        // lock_not_available
 		"57P01": driver.ErrUnavailable, // admin_shutdown
 		"57P03": driver.ErrUnavailable, // cannot_connect_now
+		"25P03": driver.ErrUnavailable, // idle_in_transaction_session_timeout
+		"25P04": driver.ErrUnavailable, // transaction_timeout
 		"57014": driver.ErrUnavailable, // query_canceled
 		"08006": driver.ErrUnavailable, // connection_failure
 		"53100": driver.ErrUnavailable, // disk_full
