@@ -88,10 +88,12 @@ func (s *Store) AppendAll(ctx context.Context, writes ...Write) ([]Receipt, erro
 // won, and from the second try on the driver is told to wait for its turn, so it is hardly ever reached.
 const maxRaces = 20
 
-// commit gives the driver's commit another try when it lost a race: the next one meets a clear answer.
+// commit gives the driver's commit another try when it lost a race: the next one meets a clear answer, unless it is made in
+// a caller's transaction that is doomed.
 func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
 	commit := s.commitShared
-	switch in, err := s.inTransaction(ctx); {
+	in, err := s.inTransaction(ctx)
+	switch {
 	case err != nil:
 		return nil, err
 	case s.inline.Load() != nil:
@@ -101,7 +103,7 @@ func (s *Store) commit(ctx context.Context, writes []driver.Write) ([]driver.Rec
 	}
 	for race := 0; ; race++ {
 		receipts, err := commit(ctx, writes)
-		if !errors.Is(err, driver.ErrRace) || race == maxRaces {
+		if !errors.Is(err, driver.ErrRace) || race == maxRaces || in && errors.Is(err, driver.ErrDoomed) {
 			return receipts, err
 		}
 		if err := pause(ctx, rand.N(time.Millisecond<<min(race, 6))); err != nil {

@@ -215,6 +215,53 @@ func TestARaceLostForeverIsARetryableError(t *testing.T) {
 	require.ErrorContains(t, err, `append to stream "account-ada"`)
 }
 
+// dooming is a driver whose first transaction is doomed by its first append.
+type dooming struct {
+	*memory.Store
+	tries int
+}
+
+type insideDooming struct{}
+
+func (d *dooming) Commit(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+	if d.tries++; d.tries == 1 {
+		return nil, driver.ErrDoomed
+	}
+	return d.Store.Commit(ctx, writes)
+}
+
+func (d *dooming) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
+	return fn(context.WithValue(ctx, insideDooming{}, true))
+}
+
+func (d *dooming) InTransaction(ctx context.Context) (bool, error) {
+	return ctx.Value(insideDooming{}) != nil, nil
+}
+
+func (d *dooming) OnEnd(_ context.Context, f func(committed bool)) { f(true) }
+
+func TestAnAppendIsNotTriedAgainInATransactionThatIsDoomed(t *testing.T) {
+	d := &dooming{Store: memory.New()}
+	s := open(t, d, accounts(), nil)
+	try := func(ctx context.Context) error {
+		_, err := s.Append(ctx, ada, eventstore.Any, eventstore.Events(closed{})...)
+		return err
+	}
+	err := s.Transact(t.Context(), try)
+	require.ErrorIs(t, err, driver.ErrDoomed)
+	require.True(t, eventstore.Retryable(err), "as a whole")
+	require.Equal(t, 1, d.tries)
+	require.NoError(t, s.Transact(t.Context(), try))
+}
+
+func TestAnAppendThatHasItsOwnTransactionIsTriedAgainInAnotherWhenThatIsDoomed(t *testing.T) {
+	d := &dooming{Store: memory.New()}
+	s := open(t, d, accounts(), nil)
+	require.NoError(t, s.OnAppend(func(context.Context, []eventstore.Event) error { return nil }))
+	mustAppend(t, s, ada, opened{"Ada"})
+	require.Equal(t, 2, d.tries)
+}
+
 func TestACancelledContextWritesNothing(t *testing.T) {
 	s := openMemory(t)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -95,14 +95,14 @@ func sqlState(err error) string {
 const (
 	uniqueViolation  = "23505"
 	deadlock         = "40P01"
+	notSerializable  = "40001"
 	lockNotAvailable = "55P03"
 )
 
 // isRace reports that another transaction was in the way.
 func isRace(code string) bool {
 	switch code {
-	case "40001", // serialization_failure
-		deadlock:
+	case notSerializable, deadlock:
 		return true
 	}
 	return false

@@ -163,10 +163,36 @@ func TestADeadlockIsALostRace(t *testing.T) {
 		}
 	}
 	loser := <-outcomes
-	require.ErrorIs(t, loser.err, driver.ErrRace)
+	require.ErrorIs(t, loser.err, driver.ErrDoomed)
 	loser.tx.rollsBack()
 	winner := <-outcomes
 	require.NoError(t, winner.err)
 	winner.tx.commits()
 	require.Len(t, readAll(t, t.Context(), s, 0).Records, 2)
+}
+
+// Each of two transactions appends to the stream that the other has read: the later one can't have seen the log as it is.
+func TestASerializationFailureDoomsTheTransaction(t *testing.T) {
+	s := fresh(t)
+	one, two := begin(t, s), begin(t, s)
+	for tx, stream := range map[*held]string{one: "a", two: "b"} {
+		tx.exec(`SET TRANSACTION ISOLATION LEVEL SERIALIZABLE`)
+		tx.do(func(ctx context.Context) { require.Empty(t, readStream(t, ctx, s, order(stream))) })
+	}
+	one.commit(s, appends(order("b"), driver.Any, 1))
+	two.commit(s, appends(order("a"), driver.Any, 1))
+	one.commits()
+	var first, second error
+	two.do(func(ctx context.Context) {
+		_, first = s.Commit(ctx, []driver.Write{appends(order("c"), driver.Any, 1)})
+		_, second = s.Commit(ctx, []driver.Write{appends(order("d"), driver.Any, 1)})
+	})
+	two.rollsBack()
+	var coded interface{ SQLState() string }
+	require.ErrorAs(t, first, &coded)
+	require.Equal(t, "40001", coded.SQLState())
+	for _, err := range []error{first, second} {
+		require.ErrorIs(t, err, driver.ErrDoomed)
+		requireRetryable(t, err)
+	}
 }

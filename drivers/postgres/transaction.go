@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/tidemark-go/tidemark/drivers/sqltx"
+	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
 
 // Transact implements driver.Transactor. It is sqltx.In on DB, with the errors of this package.
@@ -66,14 +67,15 @@ func (s *Store) join(ctx context.Context) *joined {
 }
 
 // inCallers runs an append in the caller's transaction. After a deadlock, another transaction waits for what this one did
-// before, so that to try again would be the next deadlock: until the end there is no other answer any more.
+// before, so that to try again would be the next deadlock; after a serialization failure, what this one has seen is out of
+// date. Until the end there is no other answer any more.
 func (c conn) inCallers(ctx context.Context, f func() error) error {
 	if c.joined.doomed != nil {
 		return c.joined.doomed
 	}
 	err := c.savepoint(ctx, f)
-	if sqlState(err) == deadlock {
-		c.joined.doomed = fmt.Errorf("the transaction must be rolled back: %w", err)
+	if isRace(sqlState(err)) {
+		c.joined.doomed = fmt.Errorf("%w: %w", driver.ErrDoomed, err)
 		return c.joined.doomed
 	}
 	return err

@@ -14,6 +14,10 @@ var ErrRace = errors.New("lost a race with another writer")
 // portable layer then calls Commit with Write.Held, apart from all others.
 var ErrHeld = fmt.Errorf("%w: an open transaction is in the way", ErrRace)
 
+// ErrDoomed is an ErrRace that the caller's transaction has lost for good (a deadlock, a serialization failure): the same call may
+// succeed in a new transaction, and never in this one. The portable layer then does not call Commit again.
+var ErrDoomed = fmt.Errorf("%w: the transaction must be rolled back", ErrRace)
+
 // ErrUnavailable is wrapped by an error that says: the database can't be reached, the connection was lost, or the database
 // lacks what it needs just now, as room on its disk. If that happened in Commit, the outcome is unknown; a retry with the
 // same event ids is safe.
