@@ -29,7 +29,7 @@ ORDER BY global_position`
 // It looks for the ids last. What is not there then was not there when the versions were read, so a retry whose first try
 // is committed in between is told of that, and not of the version that its own events have moved.
 func (c conn) explain(ctx context.Context, writes []driver.Write, err error) error {
-	reason := fmt.Errorf("%w: %w", driver.ErrRace, err)
+	reason := fmt.Errorf("%w: %w", c.race(), err)
 	switch {
 	case errors.Is(err, errRefused):
 		reason = c.conflict(ctx, writes)
@@ -45,6 +45,17 @@ func (c conn) explain(ctx context.Context, writes []driver.Write, err error) err
 	default:
 		return reason
 	}
+}
+
+// errRaceInside: a transaction that keeps its snapshot can try as often as it likes, and does not see who was faster.
+var errRaceInside = fmt.Errorf("%w, who may not be visible to this transaction: under REPEATABLE READ and SERIALIZABLE only a new "+
+	"one can win", driver.ErrRace)
+
+func (c conn) race() error {
+	if c.joined != nil {
+		return errRaceInside
+	}
+	return driver.ErrRace
 }
 
 func (c conn) storedAlready(ctx context.Context, writes []driver.Write) (records []driver.Record, err error) {

@@ -45,10 +45,13 @@ func TestATransactionAndTheLog(t *testing.T) {
 		tx.exec(`SET TRANSACTION ISOLATION LEVEL REPEATABLE READ`)
 		tx.do(func(ctx context.Context) { require.Empty(t, readStream(t, ctx, s, order("a"))) })
 		commit(t, t.Context(), s, appends(order("a"), driver.Any, 1))
+		var err error
 		tx.do(func(ctx context.Context) {
-			_, err := s.Commit(ctx, []driver.Write{appends(order("a"), driver.Any, 1)})
-			require.ErrorIs(t, err, driver.ErrRace)
+			_, err = s.Commit(ctx, []driver.Write{appends(order("a"), driver.Any, 1)})
 		})
+		require.ErrorIs(t, err, driver.ErrRace)
+		require.ErrorContains(t, err, "append to order-a: lost a race with another writer, who may not be visible to this transaction: "+
+			"under REPEATABLE READ and SERIALIZABLE only a new one can win")
 		tx.commit(s, appends(order("b"), driver.Any, 1))
 		tx.commits()
 	})
