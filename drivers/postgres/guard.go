@@ -21,8 +21,7 @@ import (
 // So every append takes a shared advisory lock on its streams, which costs next to nothing, and these two take an
 // exclusive one, in a statement of its own, so that what comes after it sees what the others have done. Their shared ones
 // they take in the same statement: two transactions that went on to those with exclusive ones in hand could wait for each
-// other. Nobody waits for
-// an exclusive lock on a stream that he has nothing to do with, save for a hash that collides.
+// other. Nobody waits for an exclusive lock on a stream that he has nothing to do with, save for a hash that collides.
 //
 // A stream's lock is keyed by the oid of the events table and a hash of its name. The server keeps locks in shared
 // memory of a fixed size, some 6,400 with default settings, so a transaction that may touch any number of streams,

@@ -56,7 +56,8 @@ type Options struct {
 	// pool as it is. Default: 16.
 	MaxConns int
 	// NotifyInterval is the least time between two notifications to other processes; each stands for all commits, and
-	// ends of what held the mark, since the one before. Negative: none are sent, and other processes find new events when they poll. Default: 10 ms.
+	// ends of what held the mark, since the one before. Negative: none are sent, and other processes find new events when
+	// they poll. Default: 10 ms.
 	NotifyInterval time.Duration
 	// ListenDSN is what Watch connects to, for LISTEN. It must reach the server itself, not through a proxy that pools
 	// transactions. Default: the DSN that was given to Open; after New there is none, so that readers poll.

@@ -145,6 +145,26 @@ func TestACheckWithoutEventsIsGuarded(t *testing.T) {
 	})
 }
 
+func TestWhatAnIndexOfTheUsersRefusesIsNoLostRace(t *testing.T) {
+	s := fresh(t)
+	s.DB().MustExec(`CREATE UNIQUE INDEX ON tidemark.events ((event_data ->> 'email')) WHERE event_type = 'registered'`)
+	registered := func(stream string) driver.Write {
+		w := appends(order(stream), driver.NoStream, 1)
+		w.Events[0].Type, w.Events[0].Data = "registered", []byte(`{"email": "ada@example.org"}`)
+		return w
+	}
+	commit(t, t.Context(), s, registered("a"))
+	_, err := s.Commit(t.Context(), []driver.Write{registered("b")})
+	require.ErrorContains(t, err, "events_expr_idx")
+	require.NotErrorIs(t, err, driver.ErrRace)
+	outcomes, err := s.CommitBatch(t.Context(), [][]driver.Write{{registered("c")}, {appends(order("d"), driver.NoStream, 1)}})
+	require.NoError(t, err)
+	require.NotErrorIs(t, outcomes[0].Err, driver.ErrRace)
+	require.ErrorContains(t, outcomes[0].Err, "events_expr_idx")
+	require.NoError(t, outcomes[1].Err)
+	require.Len(t, readAll(t, t.Context(), s, 0).Records, 2)
+}
+
 // Two transactions append to the same two streams in opposite order: one of them loses, and can try again.
 func TestADeadlockIsALostRace(t *testing.T) {
 	s := open(t, with(pgtest.DSN(t), "deadlock_timeout", "20ms"), &postgres.Options{})

@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/lib/pq"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -33,7 +36,7 @@ func (c conn) explain(ctx context.Context, writes []driver.Write, err error) err
 	switch {
 	case errors.Is(err, errRefused):
 		reason = c.conflict(ctx, writes)
-	case sqlState(err) != uniqueViolation:
+	case sqlState(err) != uniqueViolation || ofTheUser(err):
 		return err
 	}
 	stored, failure := c.storedAlready(ctx, writes)
@@ -45,6 +48,13 @@ func (c conn) explain(ctx context.Context, writes []driver.Write, err error) err
 	default:
 		return reason
 	}
+}
+
+// ofTheUser reports whether what is not unique is so by an index that is none of ours: that is nothing which another try mends.
+// Only lib/pq's errors tell; with another driver such an append is tried again, some times in vain.
+func ofTheUser(err error) bool {
+	var refused *pq.Error
+	return errors.As(err, &refused) && !slices.Contains([]string{"events_pkey", "events_stream_key", "events_id_key"}, refused.Constraint)
 }
 
 // errRaceInside: a transaction that keeps its snapshot can try as often as it likes, and does not see who was faster.

@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// news brings word of appends that have ended: of this store's own directly to its watchers, through voice to other processes, and from
-// those through an ear, which is there while anybody watches.
+// news brings word of appends that have ended: of this store's own directly to its watchers, through voice to other
+// processes, and from those through an ear, which is there while anybody watches.
 type news struct {
 	store *Store
 	name  string // tells our own notifications from others'
