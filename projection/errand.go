@@ -196,26 +196,33 @@ func (b *waiting) first() *eventstore.Event {
 	return b.next
 }
 
+// passed returns the position up to which the events of a parked stream have been passed by: those behind it are handled
+// as usual. That is the checkpoint, unless an earlier layout has come further with the stream.
+func (w *worker) passed(stream eventstore.StreamID) int64 {
+	return max(w.cursor.position, w.part.layout.done(hash(stream)))
+}
+
 // waitingEvents returns the first n stored events of a stream, 0 standing for as many as usual, from a dead letter up to
-// the checkpoint. What stands behind that has not been passed by.
+// the last one that was passed by.
 func (w *worker) waitingEvents(ctx context.Context, d eventstore.DeadLetter, n int) (waiting, error) {
 	if n == 0 {
 		n = w.opts.BatchSize
 	}
 	var b waiting
+	last := w.passed(d.Stream)
 	for e, err := range w.store.Stream(ctx, d.Stream, &eventstore.StreamOptions{From: d.Version,
 		Types: w.recipe.types}) {
 		var damaged *eventstore.DecodeError
 		switch {
 		case errors.As(err, &damaged):
 			f := undecodable(damaged)
-			if e = f.suspects[0]; e.Position <= w.cursor.position {
+			if e = f.suspects[0]; e.Position <= last {
 				b.next, b.damaged = &e, f
 			}
 			return b, nil
 		case err != nil:
 			return b, err
-		case e.Position > w.cursor.position:
+		case e.Position > last:
 			return b, nil
 		case stored(append(b.events, e)) > n:
 			b.next = &e

@@ -53,7 +53,7 @@ func (p part) takes() func(stream eventstore.StreamID, position int64) bool {
 	}
 	return func(stream eventstore.StreamID, position int64) bool {
 		h := hash(stream)
-		return among(h, p.layout.Partitions) == p.number && !p.layout.done(h, position)
+		return among(h, p.layout.Partitions) == p.number && position > p.layout.done(h)
 	}
 }
 
@@ -62,14 +62,13 @@ func (p part) owns(stream eventstore.StreamID) bool {
 	return among(hash(stream), p.layout.Partitions) == p.number
 }
 
-// done reports whether an earlier layout has handled an event.
-func (l layout) done(h uint64, position int64) bool {
+// done returns up to where earlier layouts have handled the events of streams with a hash, or passed them by if the stream
+// is parked. It is 0 if that is no further than Start.
+func (l layout) done(h uint64) (last int64) {
 	for _, at := range l.Done {
-		if position <= at[among(h, len(at))] {
-			return true
-		}
+		last = max(last, at[among(h, len(at))])
 	}
-	return false
+	return last
 }
 
 // after returns the layout of n partitions that goes on where this one, whose partitions stand at the positions at, ends.

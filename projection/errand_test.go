@@ -1,0 +1,82 @@
+package projection_test
+
+import (
+	"context"
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/eventstore"
+	"github.com/tidemark-go/tidemark/projection"
+)
+
+// fussy is a deposit that can't be decoded if it is of two cents.
+type fussy struct{ Cents int }
+
+func (f fussy) cents() int { return f.Cents }
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *fussy) UnmarshalJSON(data []byte) error {
+	var d deposited
+	if err := json.Unmarshal(data, &d); err != nil || d.Cents == 2 {
+		return errRefused
+	}
+	f.Cents = d.Cents
+	return nil
+}
+
+// parkedStreams waits until whatever was asked for has been done, and returns what is parked then.
+func parkedStreams(t *testing.T, r *running, name string) []projection.Parked {
+	t.Helper()
+	<-time.After(3 * time.Second)
+	all, err := r.Parked(t.Context(), name)
+	require.NoError(t, err)
+	return all
+}
+
+// The partition that a parked stream comes into begins where the slowest one of the earlier layout stood, before the events
+// that its own earlier partition has passed by.
+func TestP2AParkedStreamIsGoneOnWithBehindAChangeOfPartitions(t *testing.T) {
+	ask := map[string]struct {
+		how  func(r *projection.Runner, ctx context.Context, name string, stream eventstore.StreamID) error
+		want []int64
+	}{
+		"by Retry": {(*projection.Runner).Retry, []int64{1, 2, 3, 4, 5}},
+		"by Drop":  {(*projection.Runner).Drop, []int64{2, 3, 4, 5}},
+	}
+	for name, request := range ask {
+		t.Run(name, func(t *testing.T) {
+			onSQL(t, func(t *testing.T, w *world) {
+				w.scatter(t, 3)
+				w.append(t, "s3", deposited{2})
+				for range 4 {
+					w.append(t, "s4", deposited{1})
+					w.append(t, "s3", deposited{1})
+				}
+				last := w.scatter(t, 3)
+				seen := newSequence()
+				seen.refuse("s4", errRefused)
+				cut := func(partitions int) *projection.Projection {
+					return seen.projection("seq", &projection.Options{Partitions: partitions, Tries: 1 << 30, MaxBackoff: time.Second,
+						Failures: projection.Policies{Decoding: projection.Policy{Tries: 1, Then: projection.Park}}})
+				}
+				old := w.process(t)
+				old.store = w.open(t, newTextRegistry[fussy](), nil)
+				r := old.start(t, cut(4))
+				require.Len(t, parkedStreams(t, r, "seq"), 1)
+				require.NoError(t, r.stop())
+
+				next := w.runner(t, nil, cut(3)) // which finds the request when it begins
+				require.NoError(t, request.how(next, t.Context(), "seq", account("s3")))
+				r = start(t, next)
+				require.Empty(t, parkedStreams(t, r, "seq"))
+				require.Less(t, r.status(t).Position, last)
+				seen.refuse("s4", nil)
+				r.reach(t, "seq", last)
+				require.Equal(t, request.want, seen.all()["s3"])
+			})
+		})
+	}
+}
