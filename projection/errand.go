@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
+	"strings"
 
 	"github.com/tidemark-go/tidemark/eventstore"
 )
@@ -19,9 +21,12 @@ type request struct {
 
 func (r request) done() string { return fmt.Sprint(requestDone, r.ID) }
 
-// open reports whether a request has not been carried out yet on a dead letter.
+// open reports whether a request has not been carried out yet on a dead letter. Requests are carried out in their order, so
+// the latest that was done in vain stands for all before it.
 func (r request) open(d eventstore.DeadLetter) bool {
-	return r.Letters == d.Projection && r.Position == d.Position && d.Request != r.done()
+	number, _ := strings.CutPrefix(d.Request, requestDone)
+	last, _ := strconv.Atoi(number) // 0 if none was
+	return r.Letters == d.Projection && r.Position == d.Position && r.ID > last
 }
 
 // errand is a parked stream whose events are being handled.

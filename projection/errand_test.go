@@ -3,6 +3,7 @@ package projection_test
 import (
 	"context"
 	"encoding/json"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,4 +80,31 @@ func TestP2AParkedStreamIsGoneOnWithBehindAChangeOfPartitions(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestP2EachRetryIsOneTryHoweverManyAreAskedForAtATime(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		var tries atomic.Int64
+		p := projection.New("mix", &projection.Options{Tries: 1, Then: projection.Park})
+		projection.On(p, func(_ context.Context, e projection.Event[entry]) error {
+			if e.Stream.ID == "s3" && tries.Add(1) < 50 { // or a failure of this test would have no end
+				return errRefused
+			}
+			return nil
+		})
+		r := w.start(t, p)
+		r.reach(t, "mix", w.scatter(t, 20))
+		require.NoError(t, r.Pause(t.Context(), "mix"))
+		<-time.After(2 * time.Second)
+		for range 3 {
+			require.NoError(t, r.Retry(t.Context(), "mix", account("s3")))
+		}
+		before := tries.Load()
+		require.NoError(t, r.Resume(t.Context(), "mix"))
+		r.reach(t, "mix", w.append(t, "s4", deposited{1}))
+		all := parkedStreams(t, r, "mix")
+		require.Len(t, all, 1)
+		require.Equal(t, 4, all[0].Tries)
+		require.Equal(t, int64(3), tries.Load()-before)
+	})
 }
