@@ -26,7 +26,8 @@ type decoder struct {
 	metadata metadataDecoder
 }
 
-// events appends to out the events that rec stands for: one, unless an upcaster splits or drops it.
+// events appends to out the events that rec stands for: one, unless an upcaster splits or drops it. With an error it appends
+// none: a reader who got a part would go on behind the position, and never see the others.
 func (d *decoder) events(out []Event, rec *driver.Record) ([]Event, error) {
 	if err := d.damaged[rec.Position]; err != nil {
 		return out, decodeError(rec, err)
@@ -51,11 +52,12 @@ func (d *decoder) events(out []Event, rec *driver.Record) ([]Event, error) {
 	if parts == nil {
 		return d.part(out, rec, stored)
 	}
+	before := len(out)
 	for i, p := range parts {
 		e := stored
 		e.Part, e.Type, e.Schema, e.ContentType, e.Raw, e.Metadata = i, p.Name, p.Schema, p.ContentType, p.Data, p.Metadata
 		if out, err = d.part(out, rec, e); err != nil {
-			return out, err
+			return out[:before], err
 		}
 	}
 	return out, nil

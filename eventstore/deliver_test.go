@@ -138,6 +138,57 @@ func isBrittleAt(t *testing.T, at int, events []eventstore.Event, err error) {
 	require.Len(t, events, at-1)
 }
 
+func TestNoPartOfAnEventIsHandedOutIfOneOfThemCanNotBeDecoded(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{1, 3, 200} {
+		t.Run(fmt.Sprint("at ", at), func(t *testing.T) {
+			t.Parallel()
+			d := memory.New()
+			before := serializer.NewRegistry(nil)
+			serializer.Register[number](before, "number")
+			list := make([]any, 300)
+			for i := range list {
+				list[i] = number{i + 1}
+			}
+			mustAppend(t, open(t, d, before, nil), ada, list...)
+			now := serializer.NewRegistry(nil)
+			serializer.Register[brittle](now, "brittle")
+			s := open(t, d, now, &eventstore.Options{Upcasters: halved(t, int64(at))})
+
+			stream, err := collect(s.Stream(t.Context(), ada, nil))
+			require.ErrorIs(t, err, errBrittle)
+			require.Len(t, stream, 2*(at-1))
+			log, err := collect(s.All(t.Context(), 0, nil))
+			require.ErrorIs(t, err, errBrittle)
+			require.Equal(t, stream, log)
+			page, err := s.ReadAll(t.Context(), 0, nil)
+			require.ErrorIs(t, err, errBrittle)
+			require.Len(t, page.Events, len(stream))
+			require.EqualValues(t, at-1, page.Next)
+			followed, err := collect(s.Subscribe(t.Context(), 0, nil))
+			require.ErrorIs(t, err, errBrittle)
+			require.Equal(t, stream, followed)
+		})
+	}
+}
+
+// halved makes two events of each number, the second of which can't be decoded if it is of the version bad.
+func halved(t *testing.T, bad int64) *upcaster.Chain {
+	t.Helper()
+	half := upcaster.V("brittle", 1)
+	chain, err := upcaster.New(upcaster.Split(upcaster.V("number", 1), []upcaster.Type{half},
+		func(e upcaster.Event, _ upcaster.Codec) ([]upcaster.Event, error) {
+			e.Type, e.Data = half, []byte(`{}`)
+			second := e
+			if e.Version == bad {
+				second.Data = []byte(`{"How":"error"}`)
+			}
+			return []upcaster.Event{e, second}, nil
+		}))
+	require.NoError(t, err)
+	return chain
+}
+
 // A test may end its goroutine in a method that decodes, by t.FailNow for one.
 func TestTheEndOfAGoroutineWhileDecodingIsTheReadersOwn(t *testing.T) {
 	t.Parallel()

@@ -146,11 +146,15 @@ func (w *worker) dropParked(ctx, work context.Context, d eventstore.DeadLetter) 
 	return next == nil, nil
 }
 
-// moveLetter replaces a dead letter by one at the next event of its stream, if there is one.
+// moveLetter replaces a dead letter by one at the next event of its stream, if there is one. There is one letter at a
+// position, so one that stays is not deleted.
 func (w *worker) moveLetter(ctx context.Context, d eventstore.DeadLetter, next *eventstore.Event) error {
 	if next != nil {
 		if err := w.store.SaveDeadLetter(ctx, letterOf(d, next)); err != nil {
 			return err
+		}
+		if next.Position == d.Position {
+			return nil
 		}
 	}
 	return w.store.DeleteDeadLetter(ctx, d.Projection, d.Position)

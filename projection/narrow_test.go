@@ -3,7 +3,9 @@ package projection_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,22 +91,7 @@ func TestP2AnEventWhoseWriteTheCommitRefusesIsFoundToo(t *testing.T) {
 
 func TestP2ABatchIsNeverCutBetweenThePartsOfOneStoredEvent(t *testing.T) {
 	onSQL(t, func(t *testing.T, w *world) {
-		steps, err := upcaster.New(upcaster.Split(upcaster.V("account.moved", 1), []upcaster.Type{upcaster.V("account.deposited", 1),
-			upcaster.V("account.withdrawn", 1)}, func(e upcaster.Event, _ upcaster.Codec) ([]upcaster.Event, error) {
-			in, out := e, e
-			in.Type, out.Type = upcaster.V("account.deposited", 1), upcaster.V("account.withdrawn", 1)
-			return []upcaster.Event{in, out}, nil
-		}))
-		require.NoError(t, err)
-		type moved struct{ Cents int }
-		old := serializer.NewRegistry(nil)
-		serializer.Register[moved](old, "account.moved")
-		before := w.open(t, old, nil)
-		for range 5 {
-			_, err := before.Append(t.Context(), account("a"), eventstore.Any, eventstore.Events(moved{7})...)
-			require.NoError(t, err)
-		}
-		w.store = w.open(t, newRegistry(), &eventstore.Options{Upcasters: steps})
+		w.move(t, 5, func(upcaster.Event) string { return `{}` })
 
 		var got []string
 		fails := times(3, errRefused)
@@ -125,4 +112,66 @@ func TestP2ABatchIsNeverCutBetweenThePartsOfOneStoredEvent(t *testing.T) {
 			"3.0", "3.1", "3.0", "3.1", "3.0", "3.1", "4.0", "4.1", "5.0", "5.1"}, got)
 		require.Equal(t, map[string]int{"a": 10}, w.balances.all(t))
 	})
+}
+
+// move stores n moves in the account a, and from then on reads each as a deposit and a withdrawal, with this payload.
+func (w *world) move(t *testing.T, n int, withdrawal func(e upcaster.Event) string) {
+	t.Helper()
+	type moved struct{ Cents int }
+	old := serializer.NewRegistry(nil)
+	serializer.Register[moved](old, "account.moved")
+	before := w.open(t, old, nil)
+	for range n {
+		_, err := before.Append(t.Context(), account("a"), eventstore.Any, eventstore.Events(moved{7})...)
+		require.NoError(t, err)
+	}
+	steps, err := upcaster.New(upcaster.Split(upcaster.V("account.moved", 1), []upcaster.Type{upcaster.V("account.deposited", 1),
+		upcaster.V("account.withdrawn", 1)}, func(e upcaster.Event, _ upcaster.Codec) ([]upcaster.Event, error) {
+		in, out := e, e
+		in.Type, out.Type, out.Data = upcaster.V("account.deposited", 1), upcaster.V("account.withdrawn", 1), []byte(withdrawal(e))
+		return []upcaster.Event{in, out}, nil
+	}))
+	require.NoError(t, err)
+	w.store = w.open(t, newRegistry(), &eventstore.Options{Upcasters: steps})
+}
+
+func TestP1NoPartOfAnEventIsAppliedBeforeAllOfThemCanBeDecoded(t *testing.T) {
+	for _, then := range []projection.Action{projection.Stop, projection.Park} {
+		t.Run(string(then), func(t *testing.T) {
+			onSQL(t, func(t *testing.T, w *world) {
+				const bad = 3
+				var mended atomic.Bool
+				w.move(t, 5, func(e upcaster.Event) string {
+					if e.Version == bad && !mended.Load() {
+						return `{"Cents":"many"}`
+					}
+					return `{}`
+				})
+				var got []string
+				p := projection.New("parts", &projection.Options{Tries: 2, Then: then})
+				projection.On(p, func(_ context.Context, e projection.Event[entry]) error {
+					got = append(got, fmt.Sprint(e.Position, ".", e.Part))
+					return nil
+				})
+				r := w.start(t, p)
+				<-time.After(5 * time.Second)
+				if then == projection.Park {
+					require.NoError(t, r.Retry(t.Context(), "parts", account("a")))
+					require.Len(t, parkedStreams(t, r, "parts"), 1, "in vain")
+				}
+				require.Equal(t, []string{"1.0", "1.1", "2.0", "2.1"}, got)
+				mended.Store(true)
+				if then == projection.Park {
+					require.NoError(t, r.Retry(t.Context(), "parts", account("a")))
+					require.Empty(t, parkedStreams(t, r, "parts"))
+				} else {
+					require.ErrorIs(t, r.wait(), projection.ErrStopped)
+					r = w.start(t, p)
+				}
+				r.reach(t, "parts", 5)
+				require.NoError(t, r.stop())
+				require.Equal(t, []string{"1.0", "1.1", "2.0", "2.1", "3.0", "3.1", "4.0", "4.1", "5.0", "5.1"}, got)
+			})
+		})
+	}
 }
