@@ -71,6 +71,14 @@ func (l layout) done(h uint64) (last int64) {
 	return last
 }
 
+// furthest returns the highest position that an earlier layout has come to with any stream, 0 if that is not beyond Start.
+func (l layout) furthest() (position int64) {
+	for _, at := range l.Done {
+		position = max(position, slices.Max(at))
+	}
+	return position
+}
+
 // after returns the layout of n partitions that goes on where this one, whose partitions stand at the positions at, ends.
 func (l layout) after(at []int64, n, epoch int) layout {
 	next := layout{Epoch: epoch, Version: l.Version, Partitions: n, Start: slices.Min(at)}

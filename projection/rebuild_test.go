@@ -24,12 +24,13 @@ type ledger struct {
 
 	mu     sync.Mutex
 	bad    map[int]int64 // the position that a version's handler refuses
+	end    map[int]int64 // the position from which on it refuses all
 	refuse error         // what OnSwitch returns
 }
 
 func newLedger(t *testing.T, w *world) *ledger {
 	t.Helper()
-	l := &ledger{db: w.balances.(tableBalances).db, bad: map[int]int64{}}
+	l := &ledger{db: w.balances.(tableBalances).db, bad: map[int]int64{}, end: map[int]int64{}}
 	l.db.MustExec(`CREATE TABLE ledger_v1 (account TEXT PRIMARY KEY, mix BIGINT NOT NULL, events BIGINT NOT NULL)`)
 	l.db.MustExec(`CREATE TABLE effects (position BIGINT NOT NULL)`)
 	l.db.MustExec(`CREATE VIEW ledger AS SELECT * FROM ledger_v1`)
@@ -78,7 +79,8 @@ ON CONFLICT (account) DO UPDATE SET mix = (ledger_v%[1]d.mix * 31 + $2) %% 10000
 		projection.Version(ctx)), e.Stream.ID, e.Version)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.bad[projection.Version(ctx)] == e.Position {
+	version := projection.Version(ctx)
+	if end, ends := l.end[version]; l.bad[version] == e.Position || ends && e.Position >= end {
 		return errRefused
 	}
 	return err

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"errors"
+	"slices"
 )
 
 // promote goes on with making the version that was built the live one, and reports whether it has.
@@ -57,7 +58,9 @@ func (o *ownership) freeze(ctx context.Context, f *feed, seen *control) error {
 	})
 }
 
-// setBarrier settles up to where the old version goes, and from where on the new one is the live one.
+// setBarrier settles up to where the old version goes, and from where on the new one is the live one. No partition of either
+// has handled anything behind it, now or in an earlier layout: what the old one has handled, readers have seen, and what
+// the new one has handled it kept silent about.
 func (o *ownership) setBarrier(ctx context.Context, f *feed) error {
 	return o.stage(ctx, f, stageFreeze, func(ctx context.Context, c *control) (err error) {
 		at, release, err := o.seize(ctx, c.parts(f.name))
@@ -65,9 +68,7 @@ func (o *ownership) setBarrier(ctx context.Context, f *feed) error {
 		if err != nil {
 			return err
 		}
-		for _, position := range at {
-			c.Rebuild.Barrier = max(c.Rebuild.Barrier, position)
-		}
+		c.Rebuild.Barrier = max(slices.Max(at), c.Live.furthest(), c.Rebuild.Layout.furthest())
 		c.Rebuild.Stage = stageDrain
 		return nil
 	})

@@ -1,0 +1,67 @@
+package projection_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tidemark-go/tidemark/projection"
+)
+
+// patient is of a projection that tries again for ever. It is cut anew by another number of partitions.
+func patient(partitions int) projection.Options {
+	return projection.Options{Partitions: partitions, BatchSize: 20, Tries: 1 << 30, MaxBackoff: time.Second}
+}
+
+// requireSwitch waits for the switch, in the course of which each event is to be handled once, and nothing taken back.
+func (l *ledger) requireSwitch(t *testing.T, w *world, r *running, last int64) {
+	t.Helper()
+	before := l.events(t)
+	<-time.After(10 * time.Second)
+	require.Equal(t, 1, r.status(t).Version)
+	lowest := before
+	l.set(func() { clear(l.bad); clear(l.end) })
+	for r.status(t).Version == 1 {
+		<-time.After(10 * time.Millisecond)
+		lowest = min(lowest, l.events(t))
+	}
+	r.reach(t, "ledger", last)
+	require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+	require.Equal(t, upTo(last), l.told(t), "each event's side effect happened once")
+	require.Equal(t, before, lowest, "readers are never taken back")
+}
+
+// A layout that follows one of which a partition lagged begins where that stood, and knows what the others have handled.
+func TestP6TheSwitchComesBehindWhatEarlierLayoutsOfTheLiveVersionHaveHandled(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		l := newLedger(t, w)
+		l.bad[1], l.bad[2] = 42, 102
+		r := w.start(t, l.projection(patient(2)))
+		last := w.scatter(t, 300)
+		<-time.After(5 * time.Second)
+		require.NoError(t, r.stop())
+		r = w.start(t, l.projection(patient(1)))
+		<-time.After(5 * time.Second)
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		l.requireSwitch(t, w, r, last)
+	})
+}
+
+func TestP6TheSwitchComesBehindWhatEarlierLayoutsOfTheNewVersionHaveHandled(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		l := newLedger(t, w)
+		l.end[1], l.bad[2] = 42, 10
+		r := w.start(t, l.projection(patient(2)))
+		last := w.scatter(t, 300)
+		<-time.After(5 * time.Second)
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		<-time.After(5 * time.Second)
+		require.NoError(t, r.stop())
+		l.set(func() { l.bad[2] = 110 }) // of the same stream
+		r = w.start(t, l.projection(patient(1)))
+		l.requireSwitch(t, w, r, last)
+	})
+}
