@@ -29,36 +29,51 @@ func (c *cursor) stand(saved int64) {
 // forget has the checkpoint loaded again.
 func (c *cursor) forget() { c.loaded = false }
 
-// commit has apply handle events and moves the checkpoint to next, both in one transaction if the driver has them.
+// commit has apply do something and moves the checkpoint to next, both in one transaction if the driver has them.
+func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
+	return c.advance(ctx, next, func(ctx context.Context) (int64, error) { return next, apply(ctx) })
+}
+
+// advance has apply handle events up to next, or up to the position that it returns, and moves the checkpoint there, both
+// in one transaction if the driver has them.
 //
 // In a transaction the checkpoint goes first: its row is then locked, so that a second runner of the same projection
 // waits, finds it moved and has not called a handler. Without one it goes last: what a crash leaves out is done again.
-func (c *cursor) commit(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
-	if err := c.together(ctx, next, apply); err != nil {
-		return err
+func (c *cursor) advance(ctx context.Context, next int64, apply func(ctx context.Context) (int64, error)) error {
+	together := c.loose
+	if c.store.Transactional() {
+		together = c.atomic
 	}
-	c.moved(next)
-	return nil
+	reached, err := together(ctx, next, apply)
+	if err == nil {
+		c.moved(reached)
+	}
+	return err
 }
 
-func (c *cursor) together(ctx context.Context, next int64, apply func(ctx context.Context) error) error {
-	if !c.store.Transactional() {
-		err := c.keep.check(ctx)
-		if err == nil {
-			err = apply(ctx)
-		}
-		if err != nil {
-			return err
-		}
-		return c.save(ctx, next)
+func (c *cursor) loose(ctx context.Context, _ int64, apply func(ctx context.Context) (int64, error)) (reached int64, err error) {
+	if err := c.keep.check(ctx); err != nil {
+		return 0, err
 	}
+	if reached, err = apply(ctx); err != nil {
+		return 0, err
+	}
+	return reached, c.save(ctx, reached)
+}
+
+func (c *cursor) atomic(ctx context.Context, next int64, apply func(ctx context.Context) (int64, error)) (reached int64, err error) {
 	defer c.keep.hold()()
-	return c.store.Transact(ctx, func(ctx context.Context) error {
-		if err := c.keep.save(ctx, c.saved, next); err != nil {
-			return err
+	err = c.store.Transact(ctx, func(ctx context.Context) error {
+		err := c.keep.save(ctx, c.saved, next)
+		if err == nil {
+			reached, err = apply(ctx)
 		}
-		return apply(ctx)
+		if err == nil && reached != next {
+			err = c.keep.save(ctx, next, reached)
+		}
+		return err
 	})
+	return reached, err
 }
 
 // save moves the checkpoint, and nothing else.

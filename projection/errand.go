@@ -84,13 +84,13 @@ func (w *worker) unpark(ctx, work context.Context, e *errand) (done bool, err er
 	}
 	err = batch.damaged
 	if err == nil || len(batch.events) > 0 {
-		err = w.handleWaiting(work, d, batch)
+		done, err = w.handleWaiting(work, d, batch)
 	}
 	var f *failure
 	switch {
 	case err == nil:
 		e.size = 0
-		return batch.next == nil, nil
+		return done, nil
 	case !errors.As(err, &f):
 		return false, err
 	}
@@ -102,23 +102,26 @@ func (w *worker) unpark(ctx, work context.Context, e *errand) (done bool, err er
 	return true, w.inVain(work, d, f, e.done)
 }
 
-// handleWaiting commits the handling of a parked stream's events, and moves its dead letter behind them.
-func (w *worker) handleWaiting(work context.Context, d eventstore.DeadLetter, b waiting) error {
-	err := w.cursor.commit(work, w.cursor.position, func(ctx context.Context) error {
-		if err := w.apply(ctx, b.events); err != nil {
+// handleWaiting commits the handling of a parked stream's events, or of as many as there is time for, and moves its dead
+// letter behind them. It reports whether that was the last one.
+func (w *worker) handleWaiting(work context.Context, d eventstore.DeadLetter, b waiting) (done bool, err error) {
+	t := newTurn(b.events)
+	next := b.next
+	err = w.cursor.commit(work, w.cursor.position, func(ctx context.Context) error {
+		if err := w.apply(ctx, t); err != nil {
 			return err
 		}
-		return w.moveLetter(ctx, d, b.next)
+		if t.done < len(b.events) {
+			next = &b.events[t.done]
+		}
+		return w.moveLetter(ctx, d, next)
 	})
 	if err != nil {
-		if errors.As(err, new(*failure)) || blameless(err) || len(b.events) == 0 {
-			return err
-		}
-		return &failure{suspects: b.events, err: err}
+		return false, w.blame(t, err)
 	}
-	w.parkAt(d, b.next)
-	w.gauge.handled(w.cursor.position, len(b.events))
-	return nil
+	w.parkAt(d, next)
+	w.gauge.handled(w.cursor.position, t.done)
+	return next == nil, nil
 }
 
 // dropParked gives up a parked event for good.
@@ -215,7 +218,7 @@ func (w *worker) passed(stream eventstore.StreamID) int64 {
 // the last one that was passed by.
 func (w *worker) waitingEvents(ctx context.Context, d eventstore.DeadLetter, n int) (waiting, error) {
 	if n == 0 {
-		n = w.opts.BatchSize
+		n = w.stride.size(w.opts.BatchSize)
 	}
 	var b waiting
 	last := w.passed(d.Stream)

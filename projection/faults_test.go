@@ -23,6 +23,7 @@ type faults struct {
 	read   func(q driver.AllQuery, p *driver.Page) error // may change the page
 	save   func(from, to int64) error                    // instead of saving
 	saved  func(to int64) error                          // after saving
+	begin  func() error                                  // before a transaction
 	commit func() error                                  // instead of a transaction's commit
 	answer func() error                                  // after a transaction's commit
 	call   func() error                                  // before any call: another one of the process that has the faults
@@ -195,6 +196,9 @@ type faultyTransactor struct {
 
 func (d faultyTransactor) Transact(ctx context.Context, fn func(ctx context.Context) error) error {
 	if err := d.faults.enter(); err != nil {
+		return err
+	}
+	if err := call(fault(d.faults, func(f *faults) func() error { return f.begin })); err != nil {
 		return err
 	}
 	err := d.Transactor.Transact(ctx, func(ctx context.Context) error {

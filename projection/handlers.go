@@ -71,8 +71,19 @@ type handler struct {
 type recipe struct {
 	types   []string // current names, sorted
 	effects bool     // some of the handlers are of SideEffect
+	batch   bool     // the handler is of OnBatch
 	// apply handles a batch. Its error is a *failure.
 	apply BatchHandler
+}
+
+// call returns those of the events that are handled in one call, from the first on: all parts of a stored event, or
+// everything if the handler is of OnBatch.
+func (r *recipe) call(events []eventstore.Event) []eventstore.Event {
+	n := 1
+	for n < len(events) && (r.batch || events[n].Position == events[0].Position) {
+		n++
+	}
+	return events[:n:n]
 }
 
 // recipe resolves the handlers against what is registered, and returns all mistakes that it finds.
@@ -146,7 +157,7 @@ func (p *Projection) batchRecipe(store *eventstore.Store) (recipe, []error) {
 			errs = append(errs, fmt.Errorf("the option Types names %q, which is no registered event's current name", name))
 		}
 	}
-	return recipe{types: slices.Sorted(slices.Values(types)), apply: whole(p.batches[0]).apply}, errs
+	return recipe{types: slices.Sorted(slices.Values(types)), batch: true, apply: whole(p.batches[0]).apply}, errs
 }
 
 // byType has the handler of each event's name.

@@ -20,7 +20,7 @@ type caution struct {
 
 func (c *caution) size(usual int) int {
 	if c.limit > 0 {
-		return c.limit
+		return min(c.limit, usual)
 	}
 	return usual
 }

@@ -37,7 +37,8 @@ type RunnerOptions struct {
 	// is cancelled, and they are rolled back. Negative is no time at all. Default: 10 seconds.
 	Grace time.Duration
 	// Lease is how long a partition stays with a runner that shows no sign of life. A sign is a batch, and at the latest a
-	// third of Lease. Default: 15 seconds.
+	// third of Lease. A batch ends after half of it, with the events that have been handled by then; a single call of a
+	// handler should not take longer than all of it. Default: 15 seconds.
 	Lease time.Duration
 	// Poll is how often the runner looks whether something has changed that it was not told of: partitions that became
 	// free, other runners, what Pause and its like have asked for elsewhere. Default: 1 second.
@@ -104,7 +105,7 @@ func (r *Runner) add(p *Projection) (m mistakes) {
 	}
 	m.add(p.name != "" && r.feed(p.name) != nil, "the name is taken by another one of this runner, and they would share a "+
 		"checkpoint")
-	f := &feed{store: r.store, name: p.name, opts: p.opts.withDefaults(), onProgress: r.opts.OnProgress,
+	f := &feed{store: r.store, name: p.name, opts: p.opts.withDefaults(), lease: r.opts.Lease, onProgress: r.opts.OnProgress,
 		log: r.opts.Logger.With("projection", p.name)}
 	f.board.init()
 	r.feeds = append(r.feeds, f)

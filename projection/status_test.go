@@ -151,7 +151,7 @@ func TestP8ALongCatchUpReportsProgress(t *testing.T) {
 		p := projection.New("slow", &projection.Options{BatchSize: 10})
 		projection.On(p, func(context.Context, projection.Event[any]) error { <-time.After(time.Second); return nil })
 		w.deposit(t, 40)
-		r := start(t, w.runner(t, &projection.RunnerOptions{OnProgress: func(p projection.Progress) {
+		r := start(t, w.runner(t, &projection.RunnerOptions{Lease: 2 * lease, OnProgress: func(p projection.Progress) {
 			mu.Lock()
 			defer mu.Unlock()
 			got = append(got, p)

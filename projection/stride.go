@@ -11,6 +11,15 @@ import (
 type stride struct {
 	most  int
 	pages int
+	limit int // stored events that a handler of OnBatch gets through before its time is up; 0 for as many as there are
+}
+
+// size returns how many stored events go into the next transaction, of a projection with batches of so many.
+func (s *stride) size(batch int) int {
+	if s.limit > 0 {
+		return min(s.limit, batch)
+	}
+	return s.pages * batch
 }
 
 const (
@@ -35,6 +44,17 @@ func (s *stride) took(d time.Duration, behind bool) {
 		s.pages = max(s.pages/2, 1)
 	case behind && d < quickStride:
 		s.pages = min(2*s.pages, s.most)
+	}
+}
+
+// called takes note of how long a handler of OnBatch took for so many stored events. It can't be asked to end early, so it
+// gets fewer the next time, and more again when that is quick.
+func (s *stride) called(d, limit time.Duration, events int) {
+	switch {
+	case d > limit:
+		s.limit = max(events/2, 1)
+	case s.limit > 0 && d < limit/4 && events >= s.limit:
+		s.limit *= 2
 	}
 }
 

@@ -17,7 +17,8 @@ type feed struct {
 	store      *eventstore.Store
 	name       string
 	opts       Options
-	most       int // pages in a transaction
+	most       int           // pages in a transaction
+	lease      time.Duration // RunnerOptions.Lease
 	recipe     recipe
 	log        *slog.Logger
 	onProgress func(Progress)
@@ -104,7 +105,7 @@ func (w *worker) step(ctx, work context.Context) error {
 		return err
 	}
 	w.readAhead(ctx, page)
-	if err := w.handle(work, page); err != nil {
+	if page, err = w.handle(work, page); err != nil {
 		return err
 	}
 	w.advanced(page)
@@ -142,7 +143,7 @@ func (w *worker) begin(saved int64) {
 // read returns the next batch. It is read outside of the transaction, which is thus no longer than the handlers make it.
 func (w *worker) read(ctx context.Context) (eventstore.Page, error) {
 	after := w.cursor.position
-	wanted := w.caution.size(w.opts.BatchSize * w.stride.pages)
+	wanted := w.caution.size(w.stride.size(w.opts.BatchSize))
 	page, err := w.fetch(ctx, after, wanted)
 	if err == nil && w.caution.limit == 0 {
 		page = w.fill(page)
@@ -227,22 +228,24 @@ func cut(page eventstore.Page, n int) (first, rest eventstore.Page) {
 	return page, rest
 }
 
-func (w *worker) handle(ctx context.Context, page eventstore.Page) error {
+// handle handles a page, or as much of it as there is time for, and returns that.
+func (w *worker) handle(ctx context.Context, page eventstore.Page) (eventstore.Page, error) {
 	if len(page.Events) == 0 {
-		return w.cursor.pass(ctx, page.Next)
+		return page, w.cursor.pass(ctx, page.Next)
 	}
-	began := time.Now()
-	err := w.cursor.commit(ctx, page.Next, func(ctx context.Context) error { return w.apply(ctx, page.Events) })
-	w.stride.took(time.Since(began), err == nil && page.Next < page.Head)
-	if err == nil || errors.As(err, new(*failure)) || blameless(err) {
-		return err
+	t := newTurn(page.Events)
+	err := w.cursor.advance(ctx, page.Next, func(ctx context.Context) (int64, error) {
+		if err := w.apply(ctx, t); err != nil {
+			return 0, err
+		}
+		page = leading(page, t.done)
+		return page.Next, nil
+	})
+	w.stride.took(time.Since(t.began), err == nil && page.Next < page.Head)
+	if w.recipe.batch && t.done > 0 {
+		w.stride.called(t.took, w.lease/2, stored(t.events))
 	}
-	return &failure{suspects: page.Events, err: err} // the commit refused what a handler had written
-}
-
-// apply hands events to the handlers.
-func (w *worker) apply(ctx context.Context, events []eventstore.Event) error {
-	return w.recipe.apply(deliver(ctx, w.part.layout.Version, w.terms.rebuilding), events)
+	return page, w.blame(t, err)
 }
 
 // advanced takes note of a batch that was committed.
