@@ -71,6 +71,15 @@ func (p *panicked) Unwrap() error {
 	return err
 }
 
+// stack returns what a line of the log says about where a panic came from, if there was one.
+func stack(err error) []any {
+	var p *panicked
+	if !errors.As(err, &p) {
+		return nil
+	}
+	return []any{"stack", string(p.stack)}
+}
+
 // orPanic returns err, or a recovered value as an error.
 func orPanic(err error, recovered any) error {
 	if recovered == nil {

@@ -16,7 +16,8 @@ func (o *ownership) move(ctx context.Context, p plan) (moved bool) {
 			moved = moved || changed
 		case errors.As(err, new(*eventstore.HeldError)): // an owner has not heard of it yet, or another runner does it
 		case ctx.Err() == nil:
-			f.log.Warn("projection could not be moved to other partitions or to another version, another try follows", "error", err)
+			f.log.Warn("projection could not be moved to other partitions or to another version, another try follows",
+				append(stack(err), "error", err)...)
 		}
 	}
 	return moved

@@ -36,11 +36,30 @@ func (o *ownership) plan(rs roster) (plan, error) {
 		parts = append(parts, open...)
 		if f != nil {
 			o.show(f, rs, doc)
-			p.stopped = p.stopped && len(open) == 0 && len(doc.open(name)) > 0
+			working := slices.ContainsFunc(open, func(p part) bool { return !f.leaves(p, doc) })
+			p.stopped = p.stopped && !working && len(doc.open(name)) > 0
 		}
 	}
 	p.should = rs.spread(me, members, parts, func(p part) bool { return o.old[p.row()] != "" })
+	o.leaveOut(p)
 	return p, nil
+}
+
+// leaveOut takes from a plan the versions that are being built by others.
+func (o *ownership) leaveOut(p plan) {
+	for _, f := range o.feeds {
+		doc := p.docs[f.name]
+		for _, each := range doc.parts(f.name) {
+			if f.leaves(each, doc) {
+				delete(p.should, each.row())
+			}
+		}
+	}
+}
+
+// leaves reports whether a partition is of a version that this program leaves to others to build.
+func (f *feed) leaves(p part, doc control) bool {
+	return !f.rebuilds() && p.layout.Version != doc.Live.Version
 }
 
 // members returns the runners that are alive, and which of them this one is.
@@ -99,6 +118,10 @@ func (o *ownership) show(f *feed, rs roster, doc control) {
 	state := string(rs.rows[controlRow(f.name)].State)
 	if shown, ok := o.shown[f.name]; !ok || shown != state {
 		o.shown[f.name] = state
+		if r := doc.Rebuild; r != nil && !f.rebuilds() {
+			f.log.Warn("projection has a version that is being built, which this program leaves to others: it has no OnSwitch",
+				"version", r.Layout.Version)
+		}
 		f.board.saw(f.name, doc)
 		for _, h := range o.held {
 			if h.feed == f {

@@ -60,7 +60,7 @@ type Options struct {
 	OnRebuild func(ctx context.Context, version int) error
 	// OnSwitch runs in the transaction that makes a rebuilt version the one that is in use: the place to have a view look at
 	// the new version's table. If it fails, it is called again, ever after, and the old version stays in use. Rebuild
-	// needs it.
+	// needs it, and a program without it leaves a version that is being built to others.
 	OnSwitch func(ctx context.Context, from, to int) error
 	// CheckpointInterval is how often the checkpoint is stored while nothing but other projections' events pass by.
 	// Default: 1 second.

@@ -39,7 +39,7 @@ var errNoRebuild = errors.New("it is not being built")
 // projection needs Options.OnSwitch. It works from any process.
 func (r *Runner) Rebuild(ctx context.Context, name string) (version int, err error) {
 	f := r.feed(name)
-	if f != nil && f.opts.OnSwitch == nil {
+	if f != nil && !f.rebuilds() {
 		return 0, fmt.Errorf("projection: rebuild %q: it has no OnSwitch, so handlers of both versions would write the same tables: "+
 			"have them write tables by Version, and switch in OnSwitch", name)
 	}
@@ -60,6 +60,10 @@ func (r *Runner) Rebuild(ctx context.Context, name string) (version int, err err
 	})
 	return version, err
 }
+
+// rebuilds reports whether a program can have versions beside each other. One of a release before that could is still
+// running when a rebuild is begun: its handlers would write the new version's rows into the old one's table.
+func (f *feed) rebuilds() bool { return f.opts.OnSwitch != nil }
 
 // CancelRebuild has the processes leave the version alone that is being built, until Rebuild is called again. What has
 // been built stays as it is.

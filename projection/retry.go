@@ -133,10 +133,7 @@ func (w *worker) logFailure(level slog.Level, err error, message string, args ..
 		args = append(args, slog.Group("event", "type", e.Type, "stream", e.Stream.String(), "version", e.Version,
 			"position", e.Position))
 	}
-	var p *panicked
-	if errors.As(err, &p) {
-		args = append(args, "stack", string(p.stack))
-	}
+	args = append(args, stack(err)...)
 	w.log.Log(context.Background(), level, message, append(args, "error", err)...)
 }
 

@@ -3,6 +3,7 @@ package projection
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 )
 
@@ -10,7 +11,7 @@ import (
 func (o *ownership) promote(ctx context.Context, f *feed, p plan) (bool, error) {
 	doc := p.docs[f.name]
 	switch r := doc.Rebuild; {
-	case r == nil || r.Cancelled || doc.Paused:
+	case r == nil || r.Cancelled || doc.Paused || !f.rebuilds():
 		return false, nil
 	case r.Stage == stageBuild:
 		caughtUp, err := o.caughtUp(ctx, f, p.rs, &doc)
@@ -104,13 +105,23 @@ func (o *ownership) swap(ctx context.Context, f *feed) error {
 			return errors.Join(err, errUnchanged)
 		}
 		from, to := c.Live.Version, c.Rebuild.Layout.Version
-		if err := f.opts.OnSwitch(deliver(ctx, to, false), from, to); err != nil {
+		if err := f.onSwitch(deliver(ctx, to, false), from, to); err != nil {
 			return err
 		}
 		f.log.Info("projection is switched to another version", "from", from, "to", to, "position", c.Rebuild.Barrier)
 		c.Live, c.Rebuild = c.Rebuild.Layout, nil
 		return nil
 	})
+}
+
+// onSwitch calls OnSwitch. It may panic, and that must not end Run.
+func (f *feed) onSwitch(ctx context.Context, from, to int) (err error) {
+	defer func() {
+		if err = orPanic(err, recover()); err != nil {
+			err = fmt.Errorf("OnSwitch: %w", err)
+		}
+	}()
+	return f.opts.OnSwitch(ctx, from, to)
 }
 
 // stage changes the document if the rebuild is at a stage.

@@ -1,6 +1,7 @@
 package projection_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -63,5 +64,55 @@ func TestP6TheSwitchComesBehindWhatEarlierLayoutsOfTheNewVersionHaveHandled(t *t
 		l.set(func() { l.bad[2] = 110 }) // of the same stream
 		r = w.start(t, l.projection(patient(1)))
 		l.requireSwitch(t, w, r, last)
+	})
+}
+
+// A program of the release before the one that can be rebuilt is still running while that is rolled out.
+func TestP6AProgramWithoutOnSwitchLeavesARebuildToOthers(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		l := newLedger(t, w)
+		last := w.scatter(t, 40)
+		p := projection.New("ledger", nil)
+		projection.On(p, func(ctx context.Context, e projection.Event[entry]) error {
+			require.Equal(t, 1, projection.Version(ctx))
+			return l.enter(ctx, e)
+		})
+		old := w.process(t)
+		before := old.start(t, p)
+		before.reach(t, "ledger", last)
+		now := w.runner(t, nil, l.projection(projection.Options{}))
+		_, err := now.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		last = w.scatter(t, 40)
+		before.reach(t, "ledger", last)
+		require.Contains(t, old.log.String(), `msg="projection has a version that is being built, which this program leaves to others: `+
+			`it has no OnSwitch" projection=ledger version=2`)
+		r := start(t, now)
+		<-time.After(5 * time.Second)
+		require.NoError(t, before.stop())
+		rebuilt(t, r, 2)
+		r.reach(t, "ledger", w.scatter(t, 40))
+		require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+	})
+}
+
+func TestP6APanicOfOnSwitchIsAFailureLikeAnyOther(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		fails := times(3, errRefused)
+		p := projection.New("ledger", &projection.Options{OnSwitch: func(context.Context, int, int) error {
+			if err := fails(); err != nil {
+				panic(err)
+			}
+			return nil
+		}})
+		projection.On(p, func(context.Context, projection.Event[entry]) error { return nil })
+		r := w.start(t, p)
+		r.reach(t, "ledger", w.scatter(t, 40))
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		rebuilt(t, r, 2)
+		require.Contains(t, w.log.String(), `error="OnSwitch: the handler panicked: the read model refused it"`)
+		require.Contains(t, w.log.String(), "switch_test.go", "the stack")
 	})
 }
