@@ -23,13 +23,19 @@ func (o *ownership) promote(ctx context.Context, f *feed, p plan) (bool, error) 
 		return true, o.setBarrier(ctx, f)
 	case o.drained(f, p.rs, &doc):
 		return true, o.swap(ctx, f)
+	case p.rs.gaveUpBuilding(f, &doc):
+		return true, o.retreat(ctx, f)
 	default:
 		return false, nil
 	}
 }
 
-// caughtUp reports whether a version is within a batch of the head, or of the live one as long as that is run.
+// caughtUp reports whether a version is within a batch of the head, or of the live one as long as that is run, and has not
+// been given up.
 func (o *ownership) caughtUp(ctx context.Context, f *feed, rs roster, doc *control) (bool, error) {
+	if rs.gaveUpBuilding(f, doc) {
+		return false, nil
+	}
 	head, err := o.store.Head(ctx)
 	if err != nil {
 		return false, err
@@ -95,6 +101,24 @@ func (o *ownership) drained(f *feed, rs roster, doc *control) bool {
 func (rs roster) gaveUp(p part, doc *control) bool {
 	stop := rs.note(p).Stop
 	return stop != nil && stop.Resumed == doc.Resumed && rs.owner(p.row()) == ""
+}
+
+// gaveUpBuilding reports whether a partition has been given up of the version that is being built.
+func (rs roster) gaveUpBuilding(f *feed, doc *control) bool {
+	return slices.ContainsFunc(doc.Rebuild.Layout.parts(f.name), func(p part) bool { return rs.gaveUp(p, doc) })
+}
+
+// retreat lets the old version go on, since the new one will not come to the barrier by itself.
+func (o *ownership) retreat(ctx context.Context, f *feed) error {
+	return o.stage(ctx, f, stageDrain, func(ctx context.Context, c *control) error {
+		rs, err := o.roster(ctx)
+		if err != nil || !rs.gaveUpBuilding(f, c) {
+			return errors.Join(err, errUnchanged)
+		}
+		f.log.Warn("projection is not switched to another version, which has stopped", "version", c.Rebuild.Layout.Version)
+		c.Rebuild.Stage, c.Rebuild.Barrier = stageBuild, 0
+		return nil
+	})
 }
 
 // swap makes the new version the live one.

@@ -2,6 +2,7 @@ package projection_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -114,5 +115,33 @@ func TestP6APanicOfOnSwitchIsAFailureLikeAnyOther(t *testing.T) {
 		rebuilt(t, r, 2)
 		require.Contains(t, w.log.String(), `error="OnSwitch: the handler panicked: the read model refused it"`)
 		require.Contains(t, w.log.String(), "switch_test.go", "the stack")
+	})
+}
+
+func TestP6AVersionThatStopsBeforeTheSwitchDoesNotKeepTheLiveOneFromGoingOn(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		l := newLedger(t, w)
+		l.bad[2] = 98                                                              // within a batch of the head
+		r := w.start(t, l.projection(projection.Options{BatchSize: 20, Tries: 8})) // for longer than the switch takes to begin
+		r.reach(t, "ledger", w.scatter(t, 100))
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		last := w.append(t, "s1", deposited{1})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		require.NoError(t, r.WaitFor(ctx, "ledger", last))
+		s := r.status(t)
+		require.Equal(t, projection.StateStopped, s.Rebuild.State)
+		require.ErrorIs(t, s.Rebuild.LastError, errRefused)
+		require.Equal(t, 1, strings.Count(w.log.String(), "projection is not switched to another version, which has stopped"))
+
+		l.set(func() { delete(l.bad, 2) })
+		require.NoError(t, r.Resume(t.Context(), "ledger"))
+		rebuilt(t, r, 2)
+		last = w.append(t, "s1", deposited{1})
+		r.reach(t, "ledger", last)
+		require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+		require.Equal(t, upTo(last), l.told(t))
 	})
 }
