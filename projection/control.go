@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/tidemark-go/tidemark/eventstore"
 )
@@ -80,10 +81,14 @@ type terms struct {
 	closed     bool  // nothing is to be done: the layout is not in force
 	rebuilding bool  // the version is not live yet
 	barrier    int64 // the last position to handle for now; 0 for none
+	silent     int64 // no side effects up to this position
 }
 
 func (c *control) terms(l layout) terms {
-	t := terms{requests: c.Requests, rebuilding: l.Epoch != c.Live.Epoch}
+	t := terms{requests: c.Requests, rebuilding: l.Epoch != c.Live.Epoch, silent: math.MaxInt64}
+	if !t.rebuilding {
+		t.silent = c.Live.Silent
+	}
 	if r := c.Rebuild; r != nil && !r.Cancelled {
 		t.barrier = r.Barrier
 	}

@@ -1,6 +1,7 @@
 package projection
 
 import (
+	"math"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -17,10 +18,10 @@ func TestTermsCloseALayoutThatIsNotInForce(t *testing.T) {
 
 	built := layout{Epoch: c.epoch(), Version: 2, Partitions: 1}
 	c.Rebuild = &rebuild{Layout: built, Stage: stageBuild}
-	require.Equal(t, terms{rebuilding: true}, c.terms(built))
+	require.Equal(t, terms{rebuilding: true, silent: math.MaxInt64}, c.terms(built))
 	c.Rebuild.Stage, c.Rebuild.Barrier = stageDrain, 7
 	require.Equal(t, terms{barrier: 7}, c.terms(old))
-	require.Equal(t, terms{rebuilding: true, barrier: 7}, c.terms(built))
+	require.Equal(t, terms{rebuilding: true, barrier: 7, silent: math.MaxInt64}, c.terms(built))
 
 	cancelled := *c.Rebuild
 	cancelled.Cancelled = true

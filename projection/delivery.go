@@ -23,8 +23,9 @@ func Version(ctx context.Context) int {
 	return 1
 }
 
-// Rebuilding reports whether a handler is called for a version that is being built, and that nobody reads yet. Handlers of
-// SideEffect are not called then; one of OnBatch that has side effects is to keep them to itself.
+// Rebuilding reports whether a handler is called for a version that is being built, and that nobody reads yet, or for an event
+// that was parked in it then. Handlers of SideEffect are not called in these cases; one of OnBatch that has side effects is
+// to keep them to itself.
 func Rebuilding(ctx context.Context) bool {
 	d, _ := ctx.Value(deliveryKey{}).(delivery)
 	return d.rebuilding

@@ -14,6 +14,8 @@ type layout struct {
 	Version    int   `json:"version"`
 	Partitions int   `json:"partitions"`
 	Start      int64 `json:"start,omitempty"` // where the partitions begin: everything up to here is handled
+	// Silent is the barrier at which the version was switched to: up to there side effects were for the one before it to do.
+	Silent int64 `json:"silent,omitempty"`
 	// Done holds the positions at which the partitions of earlier layouts ended, as far as they had come further than
 	// Start: Done[i][k] is that of partition k of len(Done[i]).
 	Done [][]int64 `json:"done,omitempty"`
@@ -81,7 +83,7 @@ func (l layout) furthest() (position int64) {
 
 // after returns the layout of n partitions that goes on where this one, whose partitions stand at the positions at, ends.
 func (l layout) after(at []int64, n, epoch int) layout {
-	next := layout{Epoch: epoch, Version: l.Version, Partitions: n, Start: slices.Min(at)}
+	next := layout{Epoch: epoch, Version: l.Version, Partitions: n, Start: slices.Min(at), Silent: l.Silent}
 	for _, done := range append(slices.Clone(l.Done), at) {
 		if slices.Max(done) > next.Start {
 			next.Done = append(next.Done, done)

@@ -27,6 +27,7 @@ type ownership struct {
 	denied    map[string]string // the last owner that was found in the way, by row
 	present   *tenure           // of the row of presence; nil if there is none
 	shown     map[string]string // the documents that the boards show, by projection
+	waits     map[string]error  // why there is no switch to a version yet, by projection
 	solo      bool              // the driver knows no owners, and the workers have been started
 	tries     int               // polls that failed in a row
 	expires   time.Time         // the next lease of another runner, of what this one waits for
@@ -59,7 +60,7 @@ type outcome struct {
 
 func newOwnership(r *Runner) *ownership {
 	return &ownership{Runner: r, over: make(chan outcome), held: map[string]*holding{}, stops: map[string]stop{},
-		begun: map[string]bool{}, denied: map[string]string{}, shown: map[string]string{}}
+		begun: map[string]bool{}, denied: map[string]string{}, shown: map[string]string{}, waits: map[string]error{}}
 }
 
 // run works until ctx ends or there is nothing left to work on. work is the context of what should be finished when ctx

@@ -350,13 +350,15 @@ func TestP6AVersionThatHasStoppedIsReplacedByOneThatDoesNot(t *testing.T) {
 		l := newLedger(t, w)
 		l.bad[1] = 42
 		last := w.scatter(t, 100)
-		r := w.start(t, l.projection(projection.Options{Tries: 1}), names(new(int)))
+		r := w.start(t, l.projection(projection.Options{Tries: 1, BatchSize: 20}), names(new(int)))
 		require.ErrorIs(t, r.WaitFor(t.Context(), "ledger", last), projection.ErrStopped)
 		_, err := r.Rebuild(t.Context(), "ledger")
 		require.NoError(t, err)
 		rebuilt(t, r, 2)
 		r.reach(t, "ledger", last)
 		require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+		require.Regexp(t, `msg="projection has side effects that are never done: the version before had stopped" `+
+			`projection=ledger version=1 partition=0/1 after=41 "up to"=\d+`, w.log.String())
 	})
 }
 

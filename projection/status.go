@@ -49,7 +49,8 @@ type Status struct {
 	// Progress is how far it has come with catching up; of several partitions, that of the one that will take longest. It is
 	// zero if it does not catch up.
 	Progress Progress
-	// Rebuild is how the version is doing that is being built; nil if none is.
+	// Rebuild is how the version is doing that is being built; nil if none is. If it is live and yet not in use, streams with
+	// side effects may be parked in the one that is: the switch waits for Retry or Drop.
 	Rebuild *RebuildStatus
 }
 

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"github.com/tidemark-go/tidemark/eventstore"
 )
 
 // promote goes on with making the version that was built the live one, and reports whether it has.
@@ -14,28 +16,82 @@ func (o *ownership) promote(ctx context.Context, f *feed, p plan) (bool, error) 
 	case r == nil || r.Cancelled || doc.Paused || !f.rebuilds():
 		return false, nil
 	case r.Stage == stageBuild:
-		caughtUp, err := o.caughtUp(ctx, f, p.rs, &doc)
-		if err != nil || !caughtUp {
-			return false, err
-		}
-		return true, o.freeze(ctx, f, &doc)
+		return o.approach(ctx, f, p.rs, &doc)
 	case r.Stage == stageFreeze:
 		return true, o.setBarrier(ctx, f)
-	case o.drained(f, p.rs, &doc):
-		return true, o.swap(ctx, f)
-	case p.rs.gaveUpBuilding(f, &doc):
+	default:
+		return o.drain(ctx, f, p.rs, &doc)
+	}
+}
+
+// approach begins with the switch when it is time to.
+func (o *ownership) approach(ctx context.Context, f *feed, rs roster, doc *control) (bool, error) {
+	caughtUp, err := o.caughtUp(ctx, f, rs, doc)
+	if err != nil || !caughtUp {
+		return false, err
+	}
+	why, err := o.hindrance(ctx, f, rs, doc)
+	if err != nil || why != nil {
+		o.postponed(f, doc, why)
+		return false, err
+	}
+	return true, o.freeze(ctx, f, doc)
+}
+
+// drain ends the switch when both versions have come to the barrier, or calls it off if they can't.
+func (o *ownership) drain(ctx context.Context, f *feed, rs roster, doc *control) (bool, error) {
+	why, err := o.hindrance(ctx, f, rs, doc)
+	switch {
+	case err != nil:
+		return false, err
+	case why != nil:
 		return true, o.retreat(ctx, f)
+	case o.drained(f, rs, doc):
+		return true, o.swap(ctx, f)
 	default:
 		return false, nil
 	}
 }
 
-// caughtUp reports whether a version is within a batch of the head, or of the live one as long as that is run, and has not
-// been given up.
-func (o *ownership) caughtUp(ctx context.Context, f *feed, rs roster, doc *control) (bool, error) {
-	if rs.gaveUpBuilding(f, doc) {
-		return false, nil
+var (
+	errGaveUp = errors.New("it has stopped: see Status, and call Resume when it is mended")
+	errOwes   = errors.New("streams are parked in the version in use, whose side effects would never be done: call Retry or Drop")
+)
+
+// hindrance returns why a version can't be switched to for now; nil if it can.
+//
+// Side effects up to the barrier are the old version's to do, and it does none for parked streams behind the switch. The new
+// one could not do them instead, since it has handled most of these events by then. So the switch waits until
+// somebody has decided about them, and both versions go on meanwhile.
+func (o *ownership) hindrance(ctx context.Context, f *feed, rs roster, doc *control) (why, err error) {
+	for _, p := range doc.Rebuild.Layout.parts(f.name) {
+		if rs.gaveUp(p, doc) {
+			return errGaveUp, nil
+		}
 	}
+	live := doc.Live.parts(f.name)
+	err = eachLetter(ctx, o.store, letters(f.name, doc.Live.Version), func(d eventstore.DeadLetter) {
+		p := live[among(hash(d.Stream), len(live))]
+		if f.recipe.effects && !d.Skipped && !rs.gaveUp(p, doc) {
+			why = errOwes
+		}
+	})
+	if errors.Is(err, eventstore.ErrNotSupported) {
+		err = nil
+	}
+	return why, err
+}
+
+// postponed tells why there is no switch yet, once.
+func (o *ownership) postponed(f *feed, doc *control, why error) {
+	if why != nil && o.waits[f.name] != why {
+		f.log.Warn("projection is not switched to another version for now", "version", doc.Rebuild.Layout.Version, "error", why)
+	}
+	o.waits[f.name] = why
+}
+
+// caughtUp reports whether a version is within a batch of the head, or of the live one as long as that is run.
+func (o *ownership) caughtUp(ctx context.Context, f *feed, rs roster, doc *control) (bool, error) {
 	head, err := o.store.Head(ctx)
 	if err != nil {
 		return false, err
@@ -103,19 +159,18 @@ func (rs roster) gaveUp(p part, doc *control) bool {
 	return stop != nil && stop.Resumed == doc.Resumed && rs.owner(p.row()) == ""
 }
 
-// gaveUpBuilding reports whether a partition has been given up of the version that is being built.
-func (rs roster) gaveUpBuilding(f *feed, doc *control) bool {
-	return slices.ContainsFunc(doc.Rebuild.Layout.parts(f.name), func(p part) bool { return rs.gaveUp(p, doc) })
-}
-
-// retreat lets the old version go on, since the new one will not come to the barrier by itself.
+// retreat lets both versions go on, since the switch would have to wait for somebody.
 func (o *ownership) retreat(ctx context.Context, f *feed) error {
 	return o.stage(ctx, f, stageDrain, func(ctx context.Context, c *control) error {
 		rs, err := o.roster(ctx)
-		if err != nil || !rs.gaveUpBuilding(f, c) {
+		if err != nil {
+			return err
+		}
+		why, err := o.hindrance(ctx, f, rs, c)
+		if err != nil || why == nil {
 			return errors.Join(err, errUnchanged)
 		}
-		f.log.Warn("projection is not switched to another version, which has stopped", "version", c.Rebuild.Layout.Version)
+		o.postponed(f, c, why)
 		c.Rebuild.Stage, c.Rebuild.Barrier = stageBuild, 0
 		return nil
 	})
@@ -128,14 +183,29 @@ func (o *ownership) swap(ctx context.Context, f *feed) error {
 		if err != nil || !o.drained(f, rs, c) {
 			return errors.Join(err, errUnchanged)
 		}
+		if why, err := o.hindrance(ctx, f, rs, c); err != nil || why != nil {
+			return errors.Join(err, errUnchanged)
+		}
 		from, to := c.Live.Version, c.Rebuild.Layout.Version
 		if err := f.onSwitch(deliver(ctx, to, false), from, to); err != nil {
 			return err
 		}
 		f.log.Info("projection is switched to another version", "from", from, "to", to, "position", c.Rebuild.Barrier)
+		o.forsake(f, rs, c)
+		c.Rebuild.Layout.Silent = c.Rebuild.Barrier
 		c.Live, c.Rebuild = c.Rebuild.Layout, nil
 		return nil
 	})
+}
+
+// forsake tells what is given up with a version that has stopped.
+func (o *ownership) forsake(f *feed, rs roster, c *control) {
+	for _, p := range c.Live.parts(f.name) {
+		if f.recipe.effects && rs.position(p) < c.Rebuild.Barrier {
+			f.log.Warn("projection has side effects that are never done: the version before had stopped", "version", c.Live.Version,
+				"partition", p.label(), "after", rs.position(p), "up to", c.Rebuild.Barrier)
+		}
+	}
 }
 
 // onSwitch calls OnSwitch. It may panic, and that must not end Run.

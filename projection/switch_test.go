@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/projection"
 )
 
@@ -134,7 +135,7 @@ func TestP6AVersionThatStopsBeforeTheSwitchDoesNotKeepTheLiveOneFromGoingOn(t *t
 		s := r.status(t)
 		require.Equal(t, projection.StateStopped, s.Rebuild.State)
 		require.ErrorIs(t, s.Rebuild.LastError, errRefused)
-		require.Equal(t, 1, strings.Count(w.log.String(), "projection is not switched to another version, which has stopped"))
+		require.Equal(t, 1, strings.Count(w.log.String(), `error="it has stopped: see Status, and call Resume when it is mended"`))
 
 		l.set(func() { delete(l.bad, 2) })
 		require.NoError(t, r.Resume(t.Context(), "ledger"))
@@ -143,5 +144,117 @@ func TestP6AVersionThatStopsBeforeTheSwitchDoesNotKeepTheLiveOneFromGoingOn(t *t
 		r.reach(t, "ledger", last)
 		require.Equal(t, w.mixture(t), l.table(t, "ledger"))
 		require.Equal(t, upTo(last), l.told(t))
+	})
+}
+
+func TestP6AStreamThatWasParkedInTheNewVersionIsRetriedWithoutItsSideEffects(t *testing.T) {
+	for name, recut := range map[string]bool{"in the layout that was built": false, "in another one": true} {
+		t.Run(name, func(t *testing.T) {
+			onSQL(t, func(t *testing.T, w *world) {
+				l := newLedger(t, w)
+				l.bad[2] = 24
+				opts := projection.Options{Tries: 1, Partitions: 1,
+					RebuildFailures: &projection.Policies{Handler: projection.Policy{Then: projection.Park}}}
+				r := w.start(t, l.projection(opts))
+				r.reach(t, "ledger", w.scatter(t, 100))
+				_, err := r.Rebuild(t.Context(), "ledger")
+				require.NoError(t, err)
+				rebuilt(t, r, 2)
+				last := w.scatter(t, 40) // of which the new version is to tell
+				r.reach(t, "ledger", last)
+				if recut {
+					opts.Partitions = 3
+					r = w.process(t).start(t, l.projection(opts))
+					<-time.After(5 * time.Second)
+				}
+				l.set(func() { delete(l.bad, 2) })
+				require.NoError(t, r.Retry(t.Context(), "ledger", account("s3")))
+				require.Empty(t, parkedStreams(t, r, "ledger"))
+				require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+				require.ElementsMatch(t, upTo(last), l.told(t), "each event's side effect happened once")
+			})
+		})
+	}
+}
+
+func TestP6AHandlerOfBatchesKeepsApartWhatIsRetriedFromBeforeTheSwitch(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		bad := newPoison("s3", 2)
+		var told []int64
+		p := projection.New("ledger", &projection.Options{Tries: 1, Then: projection.Park,
+			OnSwitch: func(context.Context, int, int) error { return nil }})
+		projection.OnBatch(p, func(ctx context.Context, events []eventstore.Event) error {
+			for i := range events {
+				if projection.Version(ctx) == 2 {
+					if err := bad.taste(&events[i]); err != nil {
+						return err
+					}
+				}
+				if !projection.Rebuilding(ctx) && events[i].Stream == account("s3") {
+					told = append(told, events[i].Version)
+				}
+			}
+			return nil
+		})
+		r := w.start(t, p)
+		r.reach(t, "ledger", w.scatter(t, 100))
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		rebuilt(t, r, 2)
+		r.reach(t, "ledger", w.scatter(t, 40))
+		bad.cure("s3")
+		require.NoError(t, r.Retry(t.Context(), "ledger", account("s3")))
+		require.Empty(t, parkedStreams(t, r, "ledger"))
+		require.Equal(t, []int64{1, 2, 3, 4, 5, 6, 7}, told)
+	})
+}
+
+func TestP6TheSwitchWaitsUntilThereIsADecisionAboutParkedStreamsThatHaveSideEffects(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		l := newLedger(t, w)
+		l.bad[1] = 24
+		r := w.start(t, l.projection(projection.Options{Tries: 1, Then: projection.Park}))
+		last := w.scatter(t, 100)
+		r.reach(t, "ledger", last)
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		<-time.After(time.Minute)
+		last = w.scatter(t, 20)
+		r.reach(t, "ledger", last)
+		<-time.After(2 * time.Second)
+		s := r.status(t)
+		require.Equal(t, 1, s.Version)
+		require.Equal(t, projection.StateLive, s.Rebuild.State)
+		require.Equal(t, last, s.Rebuild.Position)
+		require.Equal(t, 1, strings.Count(w.log.String(), `msg="projection is not switched to another version for now" `+
+			`projection=ledger version=2 error="streams are parked in the version in use, whose side effects would never be done: `+
+			`call Retry or Drop"`))
+
+		l.set(func() { delete(l.bad, 1) })
+		require.NoError(t, r.Retry(t.Context(), "ledger", account("s3")))
+		rebuilt(t, r, 2)
+		require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+		require.ElementsMatch(t, upTo(last), l.told(t), "each event's side effect happened once")
+	})
+}
+
+func TestP6TheSwitchIsCalledOffIfAStreamIsParkedOnTheWayToTheBarrier(t *testing.T) {
+	onSQL(t, func(t *testing.T, w *world) {
+		l := newLedger(t, w)
+		l.bad[1] = 98
+		r := w.start(t, l.projection(projection.Options{BatchSize: 20, Tries: 8, Then: projection.Park})) // which takes longer than the begin
+		last := w.scatter(t, 100)
+		<-time.After(time.Second)
+		_, err := r.Rebuild(t.Context(), "ledger")
+		require.NoError(t, err)
+		r.reach(t, "ledger", last)
+		last = w.scatter(t, 20)
+		r.reach(t, "ledger", last)
+		require.Equal(t, 1, r.status(t).Version)
+		l.set(func() { delete(l.bad, 1) })
+		require.NoError(t, r.Retry(t.Context(), "ledger", account("s17")))
+		rebuilt(t, r, 2)
+		require.Equal(t, w.mixture(t), l.table(t, "ledger"))
+		require.ElementsMatch(t, upTo(last), l.told(t), "each event's side effect happened once")
 	})
 }

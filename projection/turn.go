@@ -26,9 +26,13 @@ func newTurn(events []eventstore.Event) *turn { return &turn{events: events, beg
 
 // apply hands events to the handlers until there are none left or the time is up.
 func (w *worker) apply(ctx context.Context, t *turn) error {
-	ctx = deliver(ctx, w.part.layout.Version, w.terms.rebuilding)
+	version, silent := w.part.layout.Version, w.terms.silent
+	aloud, quietly := deliver(ctx, version, false), deliver(ctx, version, true)
 	for t.done < len(t.events) && (t.done == 0 || time.Since(t.began) < w.lease/2) {
-		events := w.recipe.call(t.events[t.done:])
+		ctx, events := aloud, w.recipe.call(t.events[t.done:])
+		if events[0].Position <= silent {
+			ctx, events = quietly, through(events, silent)
+		}
 		began := time.Now()
 		err := w.recipe.apply(ctx, events)
 		t.call, t.took = t.done, time.Since(began)

@@ -202,15 +202,19 @@ func (w *worker) reach() int {
 // until returns what stands in a page up to a position, 0 standing for all of it.
 func until(page eventstore.Page, last int64) eventstore.Page {
 	if last > 0 && page.Next > last {
-		page.Next = last
-		for i := range page.Events {
-			if page.Events[i].Position > last {
-				page.Events = page.Events[:i:i]
-				break
-			}
-		}
+		page.Next, page.Events = last, through(page.Events, last)
 	}
 	return page
+}
+
+// through returns the events up to a position.
+func through(events []eventstore.Event, last int64) []eventstore.Event {
+	for i := range events {
+		if events[i].Position > last {
+			return events[:i:i]
+		}
+	}
+	return events
 }
 
 // cut returns the first n stored events of a page, and the others.
