@@ -2,6 +2,7 @@ package projection_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +85,39 @@ func TestPauseLetsTheBatchInHandEnd(t *testing.T) {
 		if !w.single {
 			require.Equal(t, 3, calls)
 		}
+	})
+}
+
+func TestResumeCountsAsSoonAsAProjectionIsSeenToHaveGivenUp(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		var slow atomic.Bool // the database, while the worker ends
+		w.faults.set(func(f *faults) {
+			f.call = func() error {
+				if slow.Load() {
+					<-time.After(500 * time.Millisecond)
+				}
+				return nil
+			}
+		})
+		fails, failed := times(1, errRefused), make(chan struct{})
+		p := projection.New("balances", &projection.Options{Tries: 1})
+		projection.On(p, func(context.Context, projection.Event[entry]) error {
+			err := fails()
+			if err != nil {
+				slow.Store(true)
+				close(failed)
+			}
+			return err
+		})
+		r := w.start(t, p, names(new(int)))
+		last := w.deposit(t, 1)
+		<-failed
+		synctest.Wait()
+		slow.Store(false)
+		require.Equal(t, projection.StateStopped, r.status(t).State)
+		require.NoError(t, r.Resume(t.Context(), "balances"))
+		<-time.After(2 * time.Second)
+		r.reach(t, "balances", last)
 	})
 }
 

@@ -54,8 +54,9 @@ type stop struct {
 
 // outcome is how a worker has ended.
 type outcome struct {
-	row string
-	err error
+	row     string
+	err     error
+	resumed int // control.Resumed before anybody could know of the end: who calls Resume because of it counts anew
 }
 
 func newOwnership(r *Runner) *ownership {
@@ -204,7 +205,7 @@ func (o *ownership) start(ctx, work context.Context, h *holding) {
 	w.inbox.deliver(h.feed.board.terms(h.part.layout))
 	o.wg.Go(func() {
 		err := errExited // unless the loop returns
-		defer func() { o.over <- outcome{row, o.dismiss(work, w, err)} }()
+		defer func() { o.over <- o.dismiss(work, w, err) }()
 		err = w.run(ctx, work)
 	})
 }
@@ -229,16 +230,17 @@ func (o *ownership) alone(ctx, work context.Context) (done bool) {
 }
 
 // dismiss lets go of a worker's partition.
-func (o *ownership) dismiss(work context.Context, w *worker, err error) error {
+func (o *ownership) dismiss(work context.Context, w *worker, err error) outcome {
+	end := outcome{row: w.part.row(), err: err, resumed: w.board.resumed()}
 	if err != nil && !errors.Is(err, errLost) {
 		w.gauge.stopped(err)
-		w.tellStop(work, err)
+		w.tellStop(work, end)
 	}
 	if w.tenure != nil {
 		o.release(work, w.tenure)
 	}
 	w.gauge.left()
-	return err
+	return end
 }
 
 // farewell is how long the database may take to note that a lease is free, after the grace period too.
@@ -268,6 +270,6 @@ func (o *ownership) ended(end outcome) {
 		h.feed.board.count(func(t *Tenures) { t.Lost++ })
 		h.feed.log.Warn("projection lost its lease to another runner", "partition", h.part.label(), "error", lost)
 	case end.err != nil:
-		o.stops[end.row] = stop{h.feed, end.err, h.feed.board.resumed()}
+		o.stops[end.row] = stop{h.feed, end.err, end.resumed}
 	}
 }

@@ -338,17 +338,17 @@ func (w *worker) tell(ctx context.Context) {
 }
 
 // tellStop tells others that the partition was given up, and why. If it does not come through, they try it too.
-func (w *worker) tellStop(ctx context.Context, reason error) {
+func (w *worker) tellStop(ctx context.Context, end outcome) {
 	if w.tenure == nil || !w.cursor.loaded {
 		return
 	}
 	n := w.gauge.note()
-	n.Stop = &stopNote{ID: uuid.NewString(), Resumed: w.board.resumed(), Tries: w.caution.tries}
+	n.Stop = &stopNote{ID: uuid.NewString(), Resumed: end.resumed, Tries: w.caution.tries}
 	w.tenure.news(func() []byte { return n.encode() })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
 	if err := w.cursor.save(ctx, w.cursor.saved); err != nil {
-		w.log.Debug("projection stopped, and could not tell other runners", "reason", reason, "error", err)
+		w.log.Debug("projection stopped, and could not tell other runners", "reason", end.err, "error", err)
 	}
 }
 
