@@ -22,11 +22,11 @@ type request struct {
 func (r request) done() string { return fmt.Sprint(requestDone, r.ID) }
 
 // open reports whether a request has not been carried out yet on a dead letter. Requests are carried out in their order, so
-// the latest that was done in vain stands for all before it.
+// the latest that was done in vain stands for all before it. A letter of an event that was dropped stays, and is done with.
 func (r request) open(d eventstore.DeadLetter) bool {
 	number, _ := strings.CutPrefix(d.Request, requestDone)
 	last, _ := strconv.Atoi(number) // 0 if none was
-	return r.Letters == d.Projection && r.Position == d.Position && r.ID > last
+	return !d.Skipped && r.Letters == d.Projection && r.Position == d.Position && r.ID > last
 }
 
 // errand is a parked stream whose events are being handled.

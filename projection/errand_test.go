@@ -108,3 +108,22 @@ func TestP2EachRetryIsOneTryHoweverManyAreAskedForAtATime(t *testing.T) {
 		require.Equal(t, int64(3), tries.Load()-before)
 	})
 }
+
+func TestP2RequestsThatHaveBeenCarriedOutAreNotKept(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		bad := &poison{bad: map[string]int64{"a": 1, "b": 1, "c": 1}}
+		r := w.start(t, w.mixing(bad, &projection.Options{Tries: 1, Then: projection.Park}))
+		for id := range bad.bad {
+			r.reach(t, "mix", w.append(t, id, deposited{1}))
+			require.NoError(t, r.Drop(t.Context(), "mix", account(id)))
+			require.Empty(t, parkedStreams(t, r, "mix"))
+		}
+		leases, err := w.store.Leases(t.Context(), "mix@control")
+		require.NoError(t, err)
+		var doc struct {
+			Requests []json.RawMessage `json:"requests"`
+		}
+		require.NoError(t, json.Unmarshal(leases[0].State, &doc))
+		require.Len(t, doc.Requests, 1, "the last one, until there is another")
+	})
+}
