@@ -127,3 +127,22 @@ func TestP2RequestsThatHaveBeenCarriedOutAreNotKept(t *testing.T) {
 		require.Len(t, doc.Requests, 1, "the last one, until there is another")
 	})
 }
+
+func TestP2ADeadLetterThatCouldNotBeDeletedDoesNotParkTheStreamAgain(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		bad := newPoison("s3", 2)
+		r := w.start(t, w.mixing(bad, &parking))
+		r.reach(t, "mix", w.scatter(t, 400))
+		bad.cure("s3")
+		w.faults.set(func(f *faults) { f.delete = times(1, errLost) })
+		require.NoError(t, r.Retry(t.Context(), "mix", account("s3")))
+		require.Empty(t, parkedStreams(t, r, "mix"))
+		require.NoError(t, r.stop())
+		r = w.start(t, w.mixing(bad, &parking))
+		r.reach(t, "mix", w.scatter(t, 20))
+		require.Zero(t, r.status(t).Parked)
+		if w.atomic {
+			w.requireMixed(t)
+		}
+	})
+}

@@ -26,6 +26,7 @@ type faults struct {
 	begin  func() error                                  // before a transaction
 	commit func() error                                  // instead of a transaction's commit
 	answer func() error                                  // after a transaction's commit
+	delete func() error                                  // before a dead letter is deleted
 	call   func() error                                  // before any call: another one of the process that has the faults
 
 	watches atomic.Int64 // calls of Watch
@@ -168,6 +169,13 @@ func (d faulty) ReleaseLease(ctx context.Context, name string, token int64, at t
 		return err
 	}
 	return d.backend.ReleaseLease(ctx, name, token, at)
+}
+
+func (d faulty) DeleteDeadLetter(ctx context.Context, projection string, position int64) error {
+	if err := call(fault(d.faults, func(f *faults) func() error { return f.delete })); err != nil {
+		return err
+	}
+	return d.backend.DeleteDeadLetter(ctx, projection, position)
 }
 
 func (d faulty) Leases(ctx context.Context, prefix string) ([]driver.Lease, error) {

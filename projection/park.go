@@ -36,19 +36,30 @@ type parked struct {
 // letterPage is how many dead letters are read at a time.
 const letterPage = 500
 
-// load finds out once which streams are parked.
+// load finds out once which streams are parked. A stream is parked at the latest of its letters: an earlier one was left
+// behind by an owner that could not delete it after it had moved on, on a driver without transactions.
 func (p *parked) load(ctx context.Context, w *worker) error {
 	if p.loaded {
 		return nil
 	}
 	streams := map[eventstore.StreamID]eventstore.DeadLetter{}
+	var behind []eventstore.DeadLetter
 	err := eachLetter(ctx, w.store, letters(w.name, w.part.layout.Version), func(d eventstore.DeadLetter) {
-		if !d.Skipped && w.part.owns(d.Stream) {
-			streams[d.Stream] = d
+		if d.Skipped || !w.part.owns(d.Stream) {
+			return
 		}
+		if earlier, ok := streams[d.Stream]; ok {
+			behind = append(behind, earlier)
+		}
+		streams[d.Stream] = d
 	})
 	if err != nil && !errors.Is(err, eventstore.ErrNotSupported) {
 		return err
+	}
+	for _, d := range behind {
+		if err := w.store.DeleteDeadLetter(ctx, d.Projection, d.Position); err != nil {
+			return err
+		}
 	}
 	p.loaded, p.streams = true, streams
 	w.gauge.parked(len(streams))
