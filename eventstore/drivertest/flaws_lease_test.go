@@ -140,6 +140,16 @@ func saveLeaseFlaws() []flaw {
 					l.Owner, l.Token = stored.Owner, stored.Token
 				}
 			})},
+		{name: "it compares the owner and not the token", catches: []catch{
+			{"Leaser/an owner that has its lease back saves under the new token alone", "save a lease under token 1 as its owner, whose token is 3: want"},
+		}, spoil: savesLeaseIf(func(stored driver.Lease, l *driver.Lease, _ *int64) {
+			if l.Owner == stored.Owner {
+				l.Token = stored.Token
+			}
+		})},
+		{name: "it lets older tokens lose and newer ones pass", catches: []catch{
+			{"Leaser/an owner that has its lease back saves under the new token alone", "save a lease under token 4 as its owner, whose token is 3: want"},
+		}, spoil: savesLeaseIf(func(stored driver.Lease, l *driver.Lease, _ *int64) { l.Token = min(l.Token, stored.Token) })},
 		{name: "it takes the token for the owner", catches: []catch{{only, "save a lease as somebody with the owner's token"}},
 			spoil: savesLeaseIf(func(stored driver.Lease, l *driver.Lease, _ *int64) { l.Owner = stored.Owner })},
 		{name: "an owner whose time is over can't save", catches: []catch{{only, `save lease "a" at position 5`}},

@@ -25,6 +25,7 @@ func leases() clause {
 			{name: "an owner renews its lease, even late", needs: needs, run: leaseRenewed},
 			{name: "a released lease is free at once, under a new token", needs: needs, run: leaseReleased},
 			{name: "only the current owner saves", needs: needs, run: onlyOwnerSaves},
+			{name: "an owner that has its lease back saves under the new token alone", needs: needs, run: onlyNewTokenSaves},
 			{name: "a lease is saved from where it is", needs: both, run: leaseElsewhere},
 			{name: "a lease is the checkpoint of the same name", needs: both, run: leaseIsCheckpoint},
 			{name: "a lease comes back as it was saved, whatever it holds", needs: needs, run: leasesRoundtrip},
@@ -202,6 +203,34 @@ func onlyOwnerSaves(p *probe) {
 	list, err := p.drv.(driver.Leaser).Leases(p.ctx, "")
 	p.ok(err, "list the leases")
 	p.equal(1, len(list), "number of leases")
+}
+
+// onlyNewTokenSaves has an owner lose its lease, to another one or by a release, and get it back. What it still does under a
+// token of before comes from a part of it that has slept meanwhile, and must not be saved: its name proves nothing.
+func onlyNewTokenSaves(p *probe) {
+	now := someTime
+	current := p.saved(p.ctx, p.acquired(p.ctx, "a", "one", now), 5, now)
+	var before []driver.Lease
+	for _, lose := range []func(){
+		func() { p.acquired(p.ctx, "a", "two", now) },
+		func() { p.release(p.ctx, "a", current.Token, now) },
+		func() { p.release(p.ctx, "a", p.acquired(p.ctx, "a", "two", now).Token, now) },
+	} {
+		before = append(before, current)
+		now = now.Add(leaseTime)
+		lose()
+		now = now.Add(leaseTime)
+		current = p.saved(p.ctx, state(p.acquired(p.ctx, "a", "one", now), `"back"`), 5, now)
+		never := current
+		never.Token++
+		for _, l := range append(before, never) {
+			l.Position = 9
+			p.is(p.saveLease(p.ctx, l, 5, now), driver.ErrLeaseLost, "save a lease under token %d as its owner, whose token is %d",
+				l.Token, current.Token)
+			p.leaseIs(p.ctx, current)
+		}
+	}
+	p.saved(p.ctx, current, 6, now)
 }
 
 func leaseElsewhere(p *probe) {
