@@ -94,14 +94,17 @@ type Checkpointer interface {
 // database, or one that has ended, makes every call fail with an error that says so.
 type Transactor interface {
 	// Transact runs fn in a transaction: committed if fn returns nil, rolled back if it returns an error, which is
-	// returned as it is, or panics. If ctx carries a transaction already, fn joins it.
+	// returned as it is, or panics, or if ctx has ended when fn returns, which is an error like that of any other call.
+	//
+	// If ctx carries a transaction already, fn joins it: its error is returned as it is, and nothing ends. What the outer
+	// fn returns decides, so that it may commit although an inner one has failed.
 	Transact(ctx context.Context, fn func(ctx context.Context) error) error
 	// InTransaction reports whether ctx carries a transaction of this driver's database. Its error is the one that every
 	// call with this context fails with, because the transaction is another database's or has ended: the portable layer
 	// asks before it has a commit ride with others, whose context is none of its caller's.
 	InTransaction(ctx context.Context) (bool, error)
-	// OnEnd has f run once the transaction of ctx has ended, and tells whether it was committed. If it has ended already, f
-	// runs at once. f must not use the transaction.
+	// OnEnd has f run once the transaction of ctx has ended, and tells whether it was committed: not whether it was meant
+	// to be. If it has ended already, f runs at once. f must not use the transaction.
 	OnEnd(ctx context.Context, f func(committed bool))
 }
 

@@ -15,7 +15,7 @@ import (
 func outside(ctx context.Context) context.Context { return context.WithValue(ctx, toyKey{}, nil) }
 
 func transactionFlaws() []flaw {
-	return slices.Concat(apartFlaws(), outcomeFlaws(), poisonFlaws())
+	return slices.Concat(apartFlaws(), joinedFlaws(), outcomeFlaws(), poisonFlaws())
 }
 
 // apartFlaws leave a call out of the transaction.
@@ -92,6 +92,39 @@ func apartFlaws() []flaw {
 	}
 }
 
+// joinedFlaws are about a function that joins a transaction and fails.
+func joinedFlaws() []flaw {
+	const at = "T1/a function that joins and fails leaves the end to the outer one"
+	return []flaw{
+		{name: "it swallows the error of a function that joins", catches: []catch{{at, "a Transact that joins returns <nil>"}},
+			spoil: func(b *broken) {
+				b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+					err := b.toyHandle.Transact(ctx, fn)
+					if b.inside(ctx) {
+						return nil
+					}
+					return err
+				}
+			}},
+		{name: "a function that joins and fails has all rolled back", catches: []catch{{at, "a transaction that returns nil after an inner one has failed"}},
+			spoil: func(b *broken) {
+				var failed error
+				b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+					if b.inside(ctx) {
+						failed = b.toyHandle.Transact(ctx, fn)
+						return failed
+					}
+					return b.toyHandle.Transact(ctx, func(ctx context.Context) error {
+						if err := fn(ctx); err != nil {
+							return err
+						}
+						return failed
+					})
+				}
+			}},
+	}
+}
+
 func outcomeFlaws() []flaw {
 	return []flaw{
 		{name: "it makes the function's error another one", catches: []catch{
@@ -127,7 +160,7 @@ func outcomeFlaws() []flaw {
 			}
 		}},
 		{name: "it says nothing of a commit that came too late", catches: []catch{
-			{"T1/a context that ends inside the transaction", "Transact returns <nil>, and 0 of 1 events are stored"},
+			{"T1/a context that ends inside the transaction", "want an error that wraps"},
 		}, spoil: func(b *broken) {
 			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
 				err := b.toyHandle.Transact(ctx, fn)
@@ -135,6 +168,31 @@ func outcomeFlaws() []flaw {
 					return nil
 				}
 				return err
+			}
+		}},
+		{name: "it commits for a context that has ended", catches: []catch{
+			{"T1/a context that ends inside the transaction", "events of a transaction whose context ended inside, with Transact returning <nil>: want 0, got 1"},
+		}, spoil: func(b *broken) {
+			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+				return b.toyHandle.Transact(context.WithoutCancel(ctx), fn)
+			}
+		}},
+		{name: "it tells of a rollback what its function asked for", catches: []catch{
+			{"T1/a context that ends inside the transaction", "outcome told of a transaction whose context was cancelled inside: want [false], got [true]"},
+		}, spoil: func(b *broken) {
+			var asked sync.Map // for a commit, by transaction
+			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
+				return b.toyHandle.Transact(ctx, func(ctx context.Context) error {
+					err := fn(ctx)
+					asked.Store(ctx.Value(toyKey{}), err == nil)
+					return err
+				})
+			}
+			b.onEnd = func(ctx context.Context, f func(bool)) {
+				b.toyHandle.OnEnd(ctx, func(bool) {
+					commit, _ := asked.Load(ctx.Value(toyKey{}))
+					f(commit == true)
+				})
 			}
 		}},
 	}

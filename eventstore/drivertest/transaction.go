@@ -30,6 +30,7 @@ func t1() clause {
 			{name: "a release is rolled back with its transaction", needs: []need{transactor, leaser}, run: releaseRollsBack},
 			{name: "an error is returned as it is, and a panic passes", needs: needs, run: errorsPass},
 			{name: "a transaction inside another joins it", needs: needs, run: innerJoins},
+			{name: "a function that joins and fails leaves the end to the outer one", needs: needs, run: innerFails},
 			{name: "a transaction sees its own writes", needs: needs, run: seesItsOwn},
 			{name: "the outcome is told after the end", needs: needs, run: outcomeIsTold},
 			{name: "a context that ends inside the transaction", needs: needs, run: contextEndsInside},
@@ -156,6 +157,28 @@ func innerJoins(p *probe) {
 	p.equal(2, len(p.log()), "events in the log after it")
 }
 
+// innerFails has a function that joined a transaction fail. Its caller must be told, and may commit all the same.
+func innerFails(p *probe) {
+	own := errors.New("the inner function's own")
+	nested := func(end error) error {
+		return p.transact(p.ctx, func(ctx context.Context) error {
+			p.insert(ctx, p.handle, named("a"))
+			err := p.transact(ctx, func(ctx context.Context) error {
+				p.insert(ctx, p.handle, named("b"))
+				return own
+			})
+			p.that(err == own, "a Transact that joins returns %s, its function returned %q", brief(err), own)
+			p.inTransaction(ctx, true, "inside a transaction after an inner one has failed")
+			p.insert(ctx, p.handle, named("c"))
+			return end
+		})
+	}
+	p.is(nested(errRollback), errRollback, "a transaction that is rolled back after an inner one has failed")
+	p.equal(0, len(p.log()), "events in the log after it")
+	p.ok(nested(nil), "a transaction that returns nil after an inner one has failed")
+	p.equal(3, len(p.log()), "events in the log after it")
+}
+
 func seesItsOwn(p *probe) {
 	p.append(named("a"), driver.NoStream, events(1)...)
 	tx := p.begin(p.handle)
@@ -206,19 +229,19 @@ func outcomeIsTold(p *probe) {
 	}
 }
 
-// contextEndsInside leaves open which comes first, the commit or the context's end; it must be told right.
+// contextEndsInside has the context end while the function goes on, and return nil.
 func contextEndsInside(p *probe) {
 	ctx, cancel := context.WithCancel(p.ctx)
+	var told []bool
 	err := p.transact(ctx, func(ctx context.Context) error {
 		p.insert(ctx, p.handle, named("a"))
+		p.drv.(driver.Transactor).OnEnd(ctx, func(committed bool) { told = append(told, committed) })
 		cancel()
 		return nil
 	})
-	stored := len(p.stream(named("a")))
-	p.that((err == nil) == (stored == 1), "Transact returns %s, and %d of 1 events are stored", brief(err), stored)
-	if err != nil {
-		p.is(err, context.Canceled, "a transaction whose context was cancelled inside")
-	}
+	p.equal(0, len(p.stream(named("a"))), "events of a transaction whose context ended inside, with Transact returning %s", brief(err))
+	p.is(err, context.Canceled, "a transaction whose context was cancelled inside")
+	p.equal([]bool{false}, told, "outcome told of a transaction whose context was cancelled inside")
 	p.append(named("b"), driver.NoStream, events(1)...)
 }
 
