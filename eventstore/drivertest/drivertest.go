@@ -47,7 +47,8 @@ type Database struct {
 	// OneConnection says that the handle has a single connection, so that every call outside of an open transaction waits
 	// for its end. What others see while a transaction is open is not looked at then.
 	OneConnection bool
-	// Damage makes the stored event at this version of a stream unreadable, or removes it, behind the driver's back.
+	// Damage makes the stored event at this version of a stream unreadable, behind the driver's back. It leaves something in
+	// its place: that an event is gone altogether, nobody who reads the log can see, since positions have gaps.
 	Damage func(ctx context.Context, stream driver.StreamID, version int64) error
 	// Disconnect breaks the connections of all handles, including those of calls under way. The handles connect again
 	// by themselves.

@@ -3,6 +3,7 @@ package drivertest_test
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"time"
 
@@ -73,6 +74,19 @@ func earlyEndFlaws() []flaw {
 					return page, err
 				}
 			}},
+		{name: "it leaves out of the log what it can't read", catches: []catch{
+			{"R3/a damaged event in the log", "reading the log of 10 events, version 5 of which is damaged, hands out 9 and no error"},
+		}, spoil: func(b *broken) {
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				b.db.mu.Lock()
+				damaged := maps.Clone(b.db.damaged)
+				clear(b.db.damaged)
+				b.db.mu.Unlock()
+				page, err := b.toyHandle.ReadAll(ctx, q)
+				page.Records = slices.DeleteFunc(page.Records, func(r driver.Record) bool { return damaged[toyVersion{r.Stream, r.Version}] })
+				return page, err
+			}
+		}},
 		{name: "it ends the page when the connection is lost", catches: []catch{
 			{"R3/a connection that dies in mid-iteration", "and no error"},
 		}, spoil: func(b *broken) {

@@ -21,6 +21,7 @@ func r3() clause {
 			{name: "a context that has ended fails checkpoints", needs: []need{checkpointer}, run: endedFailsCheckpoints},
 			{name: "a context cancelled in mid-iteration", run: cancelledIteration},
 			{name: "a damaged event", needs: []need{damage}, run: damagedEvent},
+			{name: "a damaged event in the log", needs: []need{damage}, run: damagedInLog},
 			{name: "a connection that dies in mid-iteration", needs: []need{disconnect}, run: disconnectedIteration},
 		}}
 }
@@ -151,19 +152,37 @@ func interrupted(seq iter.Seq2[eventstore.Event, error], after int, f func()) (n
 	return n, nil
 }
 
-func damagedEvent(p *probe) {
-	const n, bad = 9, 5
-	_, err := p.portable().Append(p.ctx, named("a"), eventstore.NoStream, notes(n)...)
-	p.ok(err, "append %d events", n)
-	p.ok(p.db.Damage(p.ctx, named("a"), bad), "damage version %d", bad)
-	for _, backward := range []bool{false, true} {
-		got, err := collect(p.portable().Stream(p.ctx, named("a"), &eventstore.StreamOptions{Backward: backward}))
-		p.that(err != nil, "reading (backward: %v) a stream of %d events, version %d of which is damaged, hands out %d and no error",
-			backward, n, bad, len(got))
-		for _, e := range got {
-			p.that(e.Version != bad, "reading (backward: %v) hands out the damaged version %d", backward, bad)
-		}
+const damagedVersion = 5
+
+// damagedStream is a stream of which one version is damaged.
+func (p *probe) damagedStream() {
+	_, err := p.portable().Append(p.ctx, named("a"), eventstore.NoStream, notes(2*damagedVersion)...)
+	p.ok(err, "append %d events", 2*damagedVersion)
+	p.ok(p.db.Damage(p.ctx, named("a"), damagedVersion), "damage version %d", damagedVersion)
+}
+
+// stumbles ends the case unless an iteration over the damaged stream ends with an error.
+func (p *probe) stumbles(seq iter.Seq2[eventstore.Event, error], what string) {
+	got, err := collect(seq)
+	p.that(err != nil, "reading %s of %d events, version %d of which is damaged, hands out %d and no error", what, 2*damagedVersion,
+		damagedVersion, len(got))
+	for _, e := range got {
+		p.that(e.Version != damagedVersion, "reading %s hands out the damaged version %d", what, e.Version)
 	}
+}
+
+func damagedEvent(p *probe) {
+	p.damagedStream()
+	for what, backward := range map[string]bool{"a stream": false, "a stream backward": true} {
+		p.stumbles(p.portable().Stream(p.ctx, named("a"), &eventstore.StreamOptions{Backward: backward}), what)
+	}
+}
+
+// damagedInLog reads the log, where nothing but the driver can notice: positions have gaps, and a projection that is not told
+// has lost the event.
+func damagedInLog(p *probe) {
+	p.damagedStream()
+	p.stumbles(p.portable().All(p.ctx, 0, nil), "the log")
 }
 
 func disconnectedIteration(p *probe) {

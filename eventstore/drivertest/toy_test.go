@@ -234,6 +234,9 @@ func (h *toyHandle) ReadAll(ctx context.Context, q driver.AllQuery) (driver.Page
 		if r.Position > head {
 			break
 		}
+		if h.db.damaged[toyVersion{r.Stream, r.Version}] {
+			return driver.Page{}, fmt.Errorf("toy: position %d is damaged", r.Position)
+		}
 		if matches(q, r) && page.add(r) {
 			return driver.Page{Records: page.records, Next: r.Position, Head: head}, nil
 		}
