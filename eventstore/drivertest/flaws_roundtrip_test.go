@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -79,7 +80,7 @@ func compact(b []byte) []byte {
 }
 
 func roundtripFlaws() []flaw {
-	return slices.Concat(contentFlaws(), sliceFlaws(), nameFlaws())
+	return slices.Concat(contentFlaws(), sliceFlaws(), nameFlaws(), separatorFlaws())
 }
 
 func contentFlaws() []flaw {
@@ -91,6 +92,10 @@ func contentFlaws() []flaw {
 		}, spoil: func(b *broken) {
 			b.stores(func(e *driver.Event) { e.Data = bytes.ToValidUTF8(e.Data, []byte("?")) })
 		}},
+		{name: "it tidies content types up", catches: []catch{{"A12/content types come back as they were", "content type: want"}},
+			spoil: func(b *broken) { b.stores(func(e *driver.Event) { e.ContentType = strings.TrimSpace(e.ContentType) }) }},
+		{name: "it writes content types in lower case", catches: []catch{{"A12/content types come back as they were", "content type: want"}},
+			spoil: func(b *broken) { b.stores(func(e *driver.Event) { e.ContentType = strings.ToLower(e.ContentType) }) }},
 		{name: "it tidies metadata up", catches: []catch{{"A12/metadata comes back byte for byte", "metadata: want"}},
 			spoil: func(b *broken) { b.stores(func(e *driver.Event) { e.Metadata = compact(e.Metadata) }) }},
 		{name: "it sorts tags", catches: []catch{{"A12/tags come back as they were, in their order", "tags: want"}},
@@ -149,6 +154,44 @@ func load(kept *sync.Map, id uuid.UUID, otherwise driver.Event) driver.Event {
 		return e.(driver.Event)
 	}
 	return otherwise
+}
+
+// joinsWith has a driver keep a stream under its type and id with a separator between them.
+func joinsWith(separator string) func(b *broken) {
+	var first sync.Map // the first stream under each key, by database and key
+	type key struct {
+		db   *toy
+		text string
+	}
+	return func(b *broken) {
+		streamOf := func(s driver.StreamID) driver.StreamID {
+			kept, _ := first.LoadOrStore(key{b.db, s.Type + separator + s.ID}, s)
+			return kept.(driver.StreamID)
+		}
+		b.commit = func(ctx context.Context, writes []driver.Write) ([]driver.Receipt, error) {
+			writes = slices.Clone(writes)
+			for i := range writes {
+				writes[i].Stream = streamOf(writes[i].Stream)
+			}
+			return b.toyHandle.Commit(ctx, writes)
+		}
+		b.loadSnapshot = func(ctx context.Context, stream driver.StreamID) (driver.Snapshot, bool, error) {
+			return b.toyHandle.LoadSnapshot(ctx, streamOf(stream))
+		}
+	}
+}
+
+func separatorFlaws() []flaw {
+	var list []flaw
+	for _, separator := range []string{"/", ":", ".", "|", "_", " "} {
+		list = append(list, flaw{name: fmt.Sprintf("it joins a stream's type and id with %q", separator), spoil: joinsWith(separator),
+			catches: []catch{
+				{"A13/each of many odd ids is a stream of its own", "is at version 1"},
+				{"A13/one commit to many odd streams", "number of events in a stream: want 1, got 2"},
+				{"S6/each stream has its own", "it should have none"},
+			}})
+	}
+	return list
 }
 
 func nameFlaws() []flaw {

@@ -52,6 +52,8 @@ func snapshotFlaws() []flaw {
 				return b.toyHandle.SaveSnapshot(ctx, s)
 			}
 		}},
+		{name: "it tidies the content types of snapshots up", catches: []catch{{roundtrip, "content type: want"}},
+			spoil: savesAs(func(s *driver.Snapshot) { s.ContentType = strings.TrimSpace(s.ContentType) })},
 		{name: "it loses a snapshot now and then", catches: []catch{
 			{"S6/the newest of many that are saved at once stays", "was saved, the snapshot is of version"},
 		}, spoil: func(b *broken) {

@@ -16,9 +16,19 @@ func a13() clause {
 		}}
 }
 
-// oddStreamIDs pairs each odd text with a plain one, and joins that look alike: "ab"+"c" and "a"+"bc".
+// separators are what a driver may be tempted to put between a stream's type and its id to make one text of them. Only the
+// hyphen can't stand in a type.
+func separators() []string {
+	return []string{"/", ":", ".", "|", "_", " ", ",", ";", "#", "@", "\x01", "\x1f"}
+}
+
+// oddStreamIDs pairs each odd text with a plain one, and joins that look alike: "ab"+"c" and "a"+"bc", and with every
+// separator between them.
 func oddStreamIDs() []driver.StreamID {
 	list := []driver.StreamID{{Type: "ab", ID: "c"}, {Type: "a", ID: "bc"}, {Type: "a", ID: "b-c"}, {Type: "a", ID: "-"}}
+	for _, s := range separators() {
+		list = append(list, driver.StreamID{Type: "a" + s + "b", ID: "c"}, driver.StreamID{Type: "a", ID: "b" + s + "c"})
+	}
 	for _, text := range oddTexts() {
 		list = append(list, driver.StreamID{Type: "note", ID: text})
 		if !strings.Contains(text, "-") {

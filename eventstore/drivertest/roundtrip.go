@@ -18,6 +18,7 @@ func a12() clause {
 		cases: []testCase{
 			{name: "JSON payloads come back byte for byte", run: roundtrip(jsonPayloads)},
 			{name: "payloads of other content types come back byte for byte", run: roundtrip(binaryPayloads)},
+			{name: "content types come back as they were", run: roundtrip(contentTypes)},
 			{name: "metadata comes back byte for byte", run: roundtrip(metadata)},
 			{name: "tags come back as they were, in their order", run: roundtrip(tags)},
 			{name: "types, schema versions and ids come back as they were", run: roundtrip(identities)},
@@ -91,6 +92,12 @@ func binaryPayloads() []driver.Event {
 		list = append(list, vary(payloads, func(e *driver.Event, v []byte) { e.ContentType, e.Data = contentType, v })...)
 	}
 	return list
+}
+
+// contentTypes are texts of any kind: a codec's author chooses them.
+func contentTypes() []driver.Event {
+	odd := append(oddTexts(), "Application/JSON", "application/json ", " application/json", "application/json; charset=UTF-8", "text/plain;q=\"a b\"")
+	return vary(odd, func(e *driver.Event, v string) { e.ContentType, e.Data = v, []byte{0, 0xff} })
 }
 
 func metadata() []driver.Event {

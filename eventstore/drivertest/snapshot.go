@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -120,7 +121,7 @@ func retryRace(ctx context.Context, f func() error) error {
 
 // snapshotsRoundtrip includes what the portable layer will discard: the driver has no opinion on it.
 func snapshotsRoundtrip(p *probe) {
-	variants := append(append(jsonPayloads(), binaryPayloads()...), append(identities(), times()...)...)
+	variants := slices.Concat(jsonPayloads(), binaryPayloads(), contentTypes(), identities(), times())
 	for i, e := range variants {
 		s := driver.Snapshot{Stream: named("%d", i), Version: int64(i + 1), Type: e.Type, Schema: e.Schema,
 			ContentType: e.ContentType, Data: e.Data, RecordedAt: e.RecordedAt}
