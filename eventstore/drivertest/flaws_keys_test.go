@@ -27,6 +27,21 @@ func keyFlaws() []flaw {
 					return b.toyHandle.AddKeys(ctx, keys)
 				}
 			}},
+		{name: "it adds a key at the revision that the caller's has", catches: []catch{
+			{"KeyStore/a key begins at revision 1, whatever the caller's says", "revision of"},
+		}, spoil: func(b *broken) {
+			b.keys.add = func(ctx context.Context, keys []driver.Key) error {
+				for _, k := range keys {
+					if stored, err := b.toyHandle.LoadKeys(ctx, []string{k.Subject}); err != nil || len(stored) > 0 {
+						continue
+					}
+					if err := overwrites(ctx, b, k); err != nil {
+						return err
+					}
+				}
+				return nil
+			}
+		}},
 		{name: "it adds over what is there", catches: []catch{
 			{"KeyStore/adding again changes nothing", `key of b: want`},
 			{"KeyStore/who adds a key at once with others finds the same as they", "compared with another's"},
@@ -93,6 +108,12 @@ func keyFlaws() []flaw {
 						}
 					}
 					return list, nil
+				}
+			}},
+		{name: "it lists the keys that are committed", catches: []catch{{"KeyStore/keys are part of a transaction", "keys in the list"}},
+			spoil: func(b *broken) {
+				b.keys.list = func(ctx context.Context, after string, limit int) ([]driver.Key, error) {
+					return b.toyHandle.ListKeys(outside(ctx), after, limit)
 				}
 			}},
 		{name: "its keys stay out of the transaction", catches: []catch{{"KeyStore/keys are part of a transaction", "keys of 3 subjects"}},

@@ -96,14 +96,27 @@ func keysInTransaction(p *probe) {
 			_, err = p.keeper().ForgetKey(ctx, "gone", someTime)
 			p.ok(err, "forget a key inside a transaction")
 			p.keysAre(ctx, subjects, after...)
+			p.keysListed(ctx, after...)
 		})
-		p.outside(func() { p.keysAre(p.ctx, subjects, before...) })
+		p.outside(func() {
+			p.keysAre(p.ctx, subjects, before...)
+			p.keysListed(p.ctx, before...)
+		})
 		return tx
 	}
 	change().rollback()
 	p.keysAre(p.ctx, subjects, before...)
 	change().commit()
 	p.keysAre(p.ctx, subjects, after...)
+}
+
+// keysListed ends the case unless these are all keys.
+func (p *probe) keysListed(ctx context.Context, want ...driver.Key) {
+	got, err := p.keeper().ListKeys(ctx, "", len(want)+1)
+	p.ok(err, "list the keys")
+	want = slices.Clone(want)
+	slices.SortFunc(want, bySubject)
+	p.sameKeys(want, got, "keys in the list")
 }
 
 func keysAfterRestart(p *probe) {

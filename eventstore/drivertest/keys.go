@@ -17,6 +17,7 @@ func keyStore() clause {
 		"subject's key and remembers that it is forgotten, which nothing undoes.",
 		cases: []testCase{
 			{name: "a key comes back as it was added, whatever it holds", needs: needs, run: keyRoundtrip},
+			{name: "a key begins at revision 1, whatever the caller's says", needs: needs, run: keysBeginAtOne},
 			{name: "adding again changes nothing", needs: needs, run: keysAddedAgain},
 			{name: "who adds a key at once with others finds the same as they", needs: needs, run: keysAddedAtOnce},
 			{name: "one of many that replace a key at once does", needs: needs, run: keysReplacedAtOnce},
@@ -106,6 +107,21 @@ func keyRoundtrip(p *probe) {
 	p.keysAre(p.ctx, append(subjects, "nobody"), all...)
 	p.keysAre(p.ctx, subjects[3:4], all[3])
 	p.keysAre(p.ctx, nil)
+}
+
+func keysBeginAtOne(p *probe) {
+	subjects, want := []string{"0", "7", "-1"}, []driver.Key{key("0"), key("7"), key("-1")}
+	for i, revision := range []int64{0, 7, -1} {
+		k := want[i]
+		k.Revision = revision
+		p.ok(p.addKeys(p.ctx, k), "add a key whose revision is %d", revision)
+	}
+	p.keysAre(p.ctx, subjects, want...)
+	next := key("7")
+	next.Revision = 2
+	replaced, err := p.replaceKey(p.ctx, next)
+	p.ok(err, "replace a key that was just added by one of revision 2")
+	p.that(replaced, "a key that was just added is not replaced by one of revision 2")
 }
 
 func keysAddedAgain(p *probe) {

@@ -36,6 +36,7 @@ func (h *toyHandle) AddKeys(ctx context.Context, keys []driver.Key) error {
 		defer h.db.mu.Unlock()
 		for _, k := range keys {
 			if name := "key " + k.Subject; h.db.kept(tx, name) == nil {
+				k.Revision = 1
 				tx.state[name] = clonedKey(k)
 			}
 		}
