@@ -58,6 +58,17 @@ func tailFlaws() []flaw {
 				return snap, page, err
 			}
 		}),
+		flawed("its tails begin where the query says", catch{
+			"TailReader/whatever versions the query names", "record 1 of 5: want position 1, version 1",
+		}, func(b *broken) read {
+			return func(ctx context.Context, q driver.StreamQuery) (*driver.Snapshot, []driver.Record, error) {
+				snap, page, err := b.toyHandle.ReadTail(ctx, q)
+				if snap == nil {
+					page, err = b.toyHandle.ReadStream(ctx, q)
+				}
+				return snap, page, err
+			}
+		}),
 		flawed("it counts the snapshot among the events of the page", catch{
 			"TailReader/a page is cut as any other", "want 1 records, got 0",
 		}, func(b *broken) read {

@@ -12,9 +12,10 @@ func tailReads() clause {
 	needs := []need{tailReader, snapshotter}
 	return clause{id: "TailReader", text: "ReadTail returns the snapshot of a stream, nil if there is none, and the first page " +
 		"of the events after the snapshot's version, of all events if there is none; both as of one moment, which is no " +
-		"earlier than the call.",
+		"earlier than the call. Of the query, Stream, Limit and MaxBytes count.",
 		cases: []testCase{
 			{name: "with a snapshot anywhere in the stream and without one", needs: needs, run: tailsOfAStream},
+			{name: "whatever versions the query names", needs: needs, run: tailOfAnyQuery},
 			{name: "a page is cut as any other", needs: needs, run: tailIsCut},
 			{name: "while snapshots are saved", needs: needs, run: tailAmidSnapshots},
 			{name: "inside a transaction", needs: append(needs, transactor), run: tailInTransaction},
@@ -29,7 +30,7 @@ func tailOf(stream driver.StreamID) driver.StreamQuery {
 // tailIs ends the case unless this is what ReadTail returns; snap is nil for none.
 func (p *probe) tailIs(ctx context.Context, q driver.StreamQuery, snap *driver.Snapshot, page []driver.Record) {
 	got, records, err := p.drv.(driver.TailReader).ReadTail(ctx, q)
-	what := fmt.Sprintf("the tail of stream %q, limit %d, at most %d bytes", q.Stream, q.Limit, q.MaxBytes)
+	what := fmt.Sprintf("the tail of stream %q, %s", q.Stream, describe(q))
 	p.ok(err, "read %s", what)
 	p.that((got == nil) == (snap == nil), "read %s: is there a snapshot: want %v, got %v", what, snap != nil, got != nil)
 	if snap != nil {
@@ -55,6 +56,23 @@ func tailsOfAStream(p *probe) {
 		p.tailIs(p.ctx, tailOf(named("a")), &snap, all[version:])
 	}
 	p.tailIs(p.ctx, tailOf(named("A")), nil, p.stream(named("A")))
+}
+
+// tailOfAnyQuery asks with what a reader of the stream would have in it, and must have no effect here.
+func tailOfAnyQuery(p *probe) {
+	const n = 5
+	p.append(named("a"), driver.NoStream, events(n)...)
+	all, snap := p.stream(named("a")), snapshot(named("a"), 3)
+	ask := func(snap *driver.Snapshot, rest []driver.Record) {
+		for _, q := range []driver.StreamQuery{{From: 2}, {From: 5}, {From: n + 1}, {From: 1, To: 2}, {From: 1, To: 4}, {From: 1, Backward: true},
+			{From: 2, To: 4, Backward: true}} {
+			q.Stream, q.Limit, q.MaxBytes = named("a"), plenty, manyBytes
+			p.tailIs(p.ctx, q, snap, rest)
+		}
+	}
+	ask(nil, all)
+	p.save(snap)
+	ask(&snap, all[snap.Version:])
 }
 
 // tailIsCut has the payloads grow, so that a driver which learns from their size does.
