@@ -15,6 +15,25 @@ func hearing(hears func(b *broken, tx *toyTx) bool) func(b *broken) {
 	}
 }
 
+// listensLate hears of nothing between a wake and when it listens again.
+func listensLate(b *broken) {
+	b.watchCommits = func(ctx context.Context, wake func()) error {
+		for ctx.Err() == nil {
+			wake()
+			listening, heard := context.WithCancel(ctx)
+			begun := false
+			_ = b.watch(listening, func() {
+				if begun {
+					heard()
+				}
+				begun = true
+			}, func(*toyTx) bool { return true })
+			heard()
+		}
+		return ctx.Err()
+	}
+}
+
 func wakeFlaws() []flaw {
 	const unheard = "a watcher was not woken"
 	return []flaw{
@@ -46,6 +65,9 @@ func wakeFlaws() []flaw {
 					return b.watch(ctx, wake, func(*toyTx) bool { return n == 1 })
 				}
 			}},
+		{name: "it wakes first and listens for the next commit then", hangs: true, spoil: listensLate, catches: []catch{
+			{"G7/a commit while a watcher is being woken wakes it again", "a watcher was not woken by a commit that came while it was woken for time 1"},
+		}},
 		{name: "it does not say when it begins to hear", hangs: true, catches: []catch{
 			{"G7/a watcher is woken when it begins to hear", "a watcher was not woken when it begins to watch"},
 		}, spoil: func(b *broken) {

@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -24,6 +25,7 @@ func g7() clause {
 			{name: "the rollback of what held up others wakes", needs: append(transactional, manyWriters), run: rollbackWakes},
 			{name: "a batch of commits wakes", needs: []need{waiter, batcher}, run: batchWakes},
 			{name: "every watcher is woken", needs: []need{waiter}, run: everyWatcherIsWoken},
+			{name: "a commit while a watcher is being woken wakes it again", needs: []need{waiter}, run: wokenAmidWake},
 			{name: "watching ends with its context", needs: []need{waiter}, run: watchingEnds},
 			{name: "nobody is woken all the time while nothing is committed", needs: []need{waiter}, run: idleIsQuiet},
 		}}
@@ -154,6 +156,38 @@ func everyWatcherIsWoken(p *probe) {
 	<-watchers[0].done
 	p.append(named("a"), driver.Any, events(1)...)
 	watchers[2].until(newFollower(), 6, "by a commit, after another watcher has gone")
+}
+
+// wokenAmidWake has somebody commit before wake returns: a driver that begins to listen for the next commit only then has
+// missed this one. A driver may wake in the midst of a commit, which then waits for this one, so wake goes on after a moment.
+func wokenAmidWake(p *probe) {
+	const commits, moment = 3, 300 * time.Millisecond
+	wakes, begun := make(chan struct{}, 1000), atomic.Int64{}
+	watching := p.start(func(ctx context.Context) error {
+		return p.drv.(driver.Waiter).Watch(ctx, func() {
+			wakes <- struct{}{}
+			if begun.Add(1) > commits {
+				return
+			}
+			committed := p.start(func(ctx context.Context) error {
+				_, err := p.commit(ctx, write(named("a"), driver.Any, events(1)...))
+				return err
+			})
+			select {
+			case <-committed.done:
+			case <-time.After(moment):
+			}
+		})
+	})
+	for n := range commits + 1 {
+		select {
+		case <-wakes:
+		case <-watching.done:
+			p.fail("a watcher was not woken again: Watch returned %s", brief(watching.err))
+		case <-p.ctx.Done():
+			p.fail("a watcher was not woken by a commit that came while it was woken for time %d", n)
+		}
+	}
 }
 
 func watchingEnds(p *probe) {
