@@ -31,6 +31,28 @@ func pageFlaws() []flaw {
 				return page, err
 			}
 		}},
+		{name: "it counts metadata among the bytes of a page", catches: []catch{
+			{"R1/a page ends with the record that fills MaxBytes", "want 2 records, got 1"},
+			{"TailReader/a page is cut as any other", "records, got"},
+		}, spoil: func(b *broken) {
+			cut := func(page []driver.Record, maxBytes int) []driver.Record {
+				size := 0
+				for i, r := range page {
+					if size += len(r.Data) + len(r.Metadata); size >= maxBytes {
+						return page[:i+1]
+					}
+				}
+				return page
+			}
+			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+				page, err := b.toyHandle.ReadStream(ctx, q)
+				return cut(page, q.MaxBytes), err
+			}
+			b.readTail = func(ctx context.Context, q driver.StreamQuery) (*driver.Snapshot, []driver.Record, error) {
+				snap, page, err := b.toyHandle.ReadTail(ctx, q)
+				return snap, cut(page, q.MaxBytes), err
+			}
+		}},
 		{name: "it ignores MaxBytes", catches: []catch{{"R1/a page ends with the record that fills MaxBytes", "want 1 records, got 7"}},
 			spoil: func(b *broken) {
 				b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
@@ -108,6 +130,21 @@ func staleFlaws() []flaw {
 			{"R6/through the same handle", "events in the stream after append"},
 			{"R6/through another handle", "events in the stream after append"},
 			{"R6/many writers and readers at once", "returned, a read finds"},
+		}},
+		{name: "it takes the head of the last page for that of now", catches: []catch{
+			{"R6/through the same handle", "the head is 1 after an append returned whose position is 2"},
+			{"R6/through another handle", "the head is 1 after an append returned whose position is 2"},
+		}, spoil: func(b *broken) {
+			var known atomic.Int64
+			b.readAll = func(ctx context.Context, q driver.AllQuery) (driver.Page, error) {
+				page, err := b.toyHandle.ReadAll(ctx, q)
+				if q.Limit > 0 {
+					known.Store(page.Head)
+				} else if head := known.Load(); head > 0 {
+					page.Head = head
+				}
+				return page, err
+			}
 		}},
 		{name: "it answers a query twice from what it read once", catches: []catch{
 			{"R6/through the same handle", "events in the stream after append 2 returned"},

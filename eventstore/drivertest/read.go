@@ -83,6 +83,7 @@ func pageEndsAtMaxBytes(p *probe) {
 	total := 0
 	for i, n := range sizes {
 		list[i].Data, list[i].ContentType = bytes.Repeat([]byte("x"), n), "text/plain"
+		list[i].Metadata, list[i].Tags = []byte(`{"counts": "not"}`), []string{"neither"}
 		total += n
 	}
 	p.append(named("a"), driver.NoStream, list...)
@@ -185,8 +186,10 @@ func r6() clause {
 func readYourWrites(p *probe, reader *handle) {
 	f := newFollower()
 	for version := int64(1); version <= 50; version++ {
-		p.append(named("a"), driver.ExpectedVersion(version-1), events(1)...)
+		receipt := p.append(named("a"), driver.ExpectedVersion(version-1), events(1)...)
 		p.equal(int(version), len(reader.stream(named("a"))), "events in the stream after append %d returned", version)
+		head := reader.head()
+		p.that(head >= receipt.Position, "the head is %d after an append returned whose position is %d", head, receipt.Position)
 		p.ok(f.toHead(p.ctx, reader.drv), "read the log")
 		p.equal(int(version), len(f.records), "events from the log after append %d returned", version)
 	}

@@ -82,6 +82,7 @@ func tailIsCut(p *probe) {
 		list := events(4)
 		for i := range list {
 			list[i].Data, list[i].ContentType = make([]byte, size), "application/octet-stream"
+			list[i].Metadata = []byte(`{"counts": "not"}`)
 		}
 		p.append(stream, driver.NoStream, list...)
 		snap := snapshot(stream, 1)
