@@ -66,7 +66,8 @@ type Store interface {
 	// unless an older append is still under way. Reading makes no writer wait. Inside a transaction it hands out no event of that same transaction: it is not committed yet.
 	ReadAll(ctx context.Context, q AllQuery) (Page, error)
 
-	// Close releases everything. It is called once, after all other calls have returned.
+	// Close releases everything that this driver value took for itself. It is called once, after all other calls have
+	// returned. Other values on the same database, in the same process too, go on.
 	Close() error
 }
 

@@ -37,6 +37,7 @@ type broken struct {
 	inTransaction  func(ctx context.Context) (bool, error)
 	onEnd          func(ctx context.Context, f func(committed bool))
 	migrate        func(ctx context.Context) error
+	closeHandle    func() error
 	keys           brokenKeys
 
 	batches bool // it likes its commits in batches
@@ -47,7 +48,8 @@ func newBroken(h *toyHandle) *broken {
 		saveSnapshot: h.SaveSnapshot, loadSnapshot: h.LoadSnapshot, readTail: h.ReadTail, saveCheckpoint: h.SaveCheckpoint,
 		loadCheckpoint: h.LoadCheckpoint, acquire: h.Acquire, saveLease: h.SaveLease, releaseLease: h.ReleaseLease,
 		leases: h.Leases, saveDead: h.SaveDeadLetter, deleteDead: h.DeleteDeadLetter, deadLetters: h.DeadLetters,
-		transact: h.Transact, inTransaction: h.InTransaction, onEnd: h.OnEnd, migrate: h.Migrate}
+		transact: h.Transact, inTransaction: h.InTransaction, onEnd: h.OnEnd, migrate: h.Migrate,
+		closeHandle: h.Close}
 	b.commitBatch = func(ctx context.Context, commits [][]driver.Write) ([]driver.Outcome, error) {
 		outcomes := make([]driver.Outcome, len(commits))
 		for i, writes := range commits {
@@ -148,6 +150,8 @@ func (b *broken) OnEnd(ctx context.Context, f func(committed bool)) { b.onEnd(ct
 
 func (b *broken) Migrate(ctx context.Context) error { return b.migrate(ctx) }
 
+func (b *broken) Close() error { return b.closeHandle() }
+
 // flaw is a mistake of a driver and the cases that catch it.
 type flaw struct {
 	name    string
@@ -182,7 +186,7 @@ func (f *flaw) check(t *testing.T, c catch) {
 
 func flaws() []flaw {
 	return slices.Concat(appendFlaws(), atomicityFlaws(), retryFlaws(), roundtripFlaws(), readFlaws(), interruptFlaws(), logFlaws(), markFlaws(),
-		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), tailFlaws(), leaseFlaws(), deadLetterFlaws(), keyFlaws())
+		wakeFlaws(), batchFlaws(), transactionFlaws(), stateFlaws(), tailFlaws(), leaseFlaws(), deadLetterFlaws(), keyFlaws(), closeFlaws())
 }
 
 func TestBrokenDrivers(t *testing.T) {

@@ -34,6 +34,7 @@ func clauses() []clause {
 		batchClauses(),
 		transactionClauses(),
 		stateClauses(),
+		[]clause{store()},
 	)
 }
 
