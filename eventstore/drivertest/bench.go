@@ -37,7 +37,7 @@ func Benchmark(b *testing.B, open Opener) {
 
 func benchStore(b *testing.B, open Opener) *eventstore.Store {
 	b.Helper()
-	p, err := newProbe(context.WithoutCancel(b.Context()), open)
+	p, err := newProbe(context.WithoutCancel(b.Context()), open, defaultPatience)
 	if err != nil {
 		b.Fatal(err)
 	}

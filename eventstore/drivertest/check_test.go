@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -49,6 +50,38 @@ func TestCheck(t *testing.T) {
 			return &drivertest.Database{Store: memory.New(), Remove: func() error { return noDatabase }}, nil
 		}, only("A1/expectations on a missing stream"))
 		require.ErrorIs(t, err, noDatabase)
+	})
+}
+
+// stuck is a driver whose Close does not return until the test has ended.
+type stuck struct {
+	driver.Store
+	ended <-chan struct{}
+}
+
+func (s stuck) Close() error {
+	<-s.ended
+	return nil
+}
+
+func TestCheckGivesUpOnWhatDoesNotReturn(t *testing.T) {
+	one := &drivertest.Options{Only: []string{"A1/expectations on a missing stream"}, Patience: time.Second}
+	t.Run("a handle's Close", func(t *testing.T) {
+		removed := false
+		err := drivertest.Check(t.Context(), func(context.Context) (*drivertest.Database, error) {
+			return &drivertest.Database{Store: stuck{memory.New(), t.Context().Done()}, Remove: func() error {
+				removed = true
+				return nil
+			}}, nil
+		}, one)
+		require.ErrorContains(t, err, "handle's Close has not returned after 1s")
+		require.False(t, removed, "the database was removed though a handle is open")
+	})
+	t.Run("the database's Remove", func(t *testing.T) {
+		err := drivertest.Check(t.Context(), func(context.Context) (*drivertest.Database, error) {
+			return &drivertest.Database{Store: memory.New(), Remove: stuck{ended: t.Context().Done()}.Close}, nil
+		}, one)
+		require.ErrorContains(t, err, "Database.Remove has not returned after 1s")
 	})
 }
 

@@ -130,7 +130,7 @@ func (n *needs) summary() string {
 func (c *clause) check(ctx context.Context, open Opener, one testCase, patience time.Duration) (need, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	p, err := newProbe(ctx, open)
+	p, err := newProbe(ctx, open, patience)
 	if err != nil {
 		return "", c.failure(one, err)
 	}

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"testing"
 	"time"
@@ -61,7 +62,8 @@ type Database struct {
 type Options struct {
 	// Only names the clauses to check, as "A2", or single cases, as "A2/one appender wins". Default: all.
 	Only []string
-	// Patience is how long a case waits for what must happen, all in all. Default: 2 minutes.
+	// Patience is how long a case waits for what must happen, all in all, and then for each thing that it has to close.
+	// Default: 2 minutes.
 	Patience time.Duration
 }
 
@@ -100,11 +102,13 @@ func Clauses() []Clause {
 	return list
 }
 
-// Run checks a driver as one subtest a clause, with a subtest a case, in parallel. What is not applicable is logged,
-// case by case and in the end all together.
+// Run checks a driver as one subtest a clause, with a subtest a case, in parallel. What is not applicable is skipped, with
+// what it needs, and in the end the log counts all that was. The environment variable DRIVERTEST_PATIENCE, as 5s, says how
+// long a case waits for what must happen; see Options.Patience.
 func Run(t *testing.T, open Opener) {
 	t.Helper()
 	var unmet needs
+	patience := patienceOf(t)
 	t.Cleanup(func() { t.Log(unmet.summary()) })
 	for _, c := range clauses() {
 		t.Run(c.id, func(t *testing.T) {
@@ -118,7 +122,7 @@ func Run(t *testing.T, open Opener) {
 						t.Error(err)
 					case n != "":
 						unmet.add(n)
-						t.Logf("not applicable: needs %s", n)
+						t.Skipf("not applicable: needs %s", n)
 					}
 				})
 			}
@@ -134,7 +138,7 @@ func Check(ctx context.Context, open Opener, opts *Options) error {
 		o = *opts
 	}
 	if o.Patience == 0 {
-		o.Patience = patience
+		o.Patience = defaultPatience
 	}
 	if err := o.unknown(); err != nil {
 		return err
@@ -162,8 +166,23 @@ func (o *Options) unknown() error {
 	return errors.Join(errs...)
 }
 
-// patience bounds a case that hangs. It is no measure: a case that passes never waits for it.
-const patience = 2 * time.Minute
+// defaultPatience bounds a case that hangs. It is no measure: a case that passes never waits for it.
+const defaultPatience = 2 * time.Minute
+
+const patienceVariable = "DRIVERTEST_PATIENCE"
+
+// patienceOf returns the patience that the environment asks for, or the default.
+func patienceOf(t *testing.T) time.Duration {
+	text := os.Getenv(patienceVariable)
+	if text == "" {
+		return defaultPatience
+	}
+	patience, err := time.ParseDuration(text)
+	if err != nil || patience <= 0 {
+		t.Fatalf("%s is %q: want a duration, as 5s", patienceVariable, text)
+	}
+	return patience
+}
 
 func (o *Options) selects(id, name string) bool {
 	return len(o.Only) == 0 || slices.Contains(o.Only, id) || slices.Contains(o.Only, id+"/"+name)

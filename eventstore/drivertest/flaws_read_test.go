@@ -92,6 +92,14 @@ func costFlaws() []flaw {
 				return page[:min(limit, len(page))], err
 			}
 		}},
+		{name: "its pages are one short of the limit", catches: []catch{
+			{"R5/a small page of a long stream and log costs no more than itself", "events read page by page from a stream of 4000: want 4000, got 999"},
+		}, spoil: func(b *broken) {
+			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
+				q.Limit = max(1, q.Limit-1)
+				return b.toyHandle.ReadStream(ctx, q)
+			}
+		}},
 		{name: "it scans the log into memory", catches: []catch{
 			{"R5/a small page of a long stream and log costs no more than itself", "a page of 10 events of a log of 3 MB costs"},
 		}, spoil: func(b *broken) {

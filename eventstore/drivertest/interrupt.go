@@ -265,7 +265,9 @@ func pagesAreBounded(p *probe) {
 		}
 		p.append(named("a"), driver.Any, batch...)
 	}
-	middle := p.stream(named("a"))[n/2]
+	all := p.stream(named("a"))
+	p.equal(n, len(all), "events read page by page from a stream of %d", n)
+	middle := all[n/2]
 	stream := driver.StreamQuery{Stream: named("a"), From: middle.Version, Limit: 10, MaxBytes: manyBytes}
 	log := driver.AllQuery{After: middle.Position, Limit: 10, MaxBytes: manyBytes}
 	for _, q := range []driver.StreamQuery{stream, reversed(stream)} {

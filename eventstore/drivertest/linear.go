@@ -80,7 +80,7 @@ func CheckHistory(ctx context.Context, open Opener, opts *HistoryOptions) error 
 }
 
 func checkHistories(ctx context.Context, open Opener, o HistoryOptions) (rounds, calls int, err error) {
-	p, err := newProbe(ctx, open)
+	p, err := newProbe(ctx, open, defaultPatience)
 	if err != nil {
 		return 0, 0, err
 	}

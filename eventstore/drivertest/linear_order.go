@@ -94,7 +94,7 @@ func (j *judgement) linearizability() *Violation {
 	if v != nil {
 		return v
 	}
-	switch index.verdict(moments, patience/2) {
+	switch index.verdict(moments, defaultPatience/2) {
 	case porcupine.Ok:
 		return nil
 	case porcupine.Unknown:

@@ -195,7 +195,7 @@ func (f *reader) hear(ctx context.Context, s *subscription, n int) {
 
 // finish reads what is stored now that nobody writes, and waits until every reader has been handed all of it.
 func (r *readers) finish(ctx context.Context) error {
-	soon, cancel := context.WithTimeout(ctx, patience/4)
+	soon, cancel := context.WithTimeout(ctx, defaultPatience/4)
 	defer cancel()
 	for i, store := range r.stores {
 		err := again(soon, func() error { return comeTo(soon, store, r.known.top()) })

@@ -95,7 +95,7 @@ func (h *handle) historic() *eventstore.Store {
 
 // play runs the clients to their end, settles what they left open, and has the readers come to the end of the log.
 func (r *round) play() error {
-	ctx, cancel := context.WithTimeout(r.ctx, patience)
+	ctx, cancel := context.WithTimeout(r.ctx, r.patience)
 	defer cancel()
 	disturbed := r.disturb(ctx)
 	readers := r.follow(ctx)
@@ -118,7 +118,7 @@ func (r *round) play() error {
 	case v != nil:
 		return v
 	case stuck && err != nil:
-		return violation(everythingEnds, fmt.Sprintf("calls were still under way after %v; the last one to end: %v", patience, err))
+		return violation(everythingEnds, fmt.Sprintf("calls were still under way after %v; the last one to end: %v", r.patience, err))
 	default:
 		return err
 	}

@@ -7,7 +7,10 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore/driver"
 )
@@ -20,13 +23,25 @@ const (
 
 // RunModel sends random histories through two drivers, the first of which is known to be right, and fails if any result
 // differs. Each run takes other histories; the seed of one that failed is printed, and the environment variable
-// DRIVERTEST_SEED repeats it.
+// DRIVERTEST_SEED repeats it. DRIVERTEST_PATIENCE, as 5s, bounds a history. What is left out since one of the drivers lacks
+// it is logged: take a reference that has all that yours has.
 func RunModel(t *testing.T, a, b Opener) {
 	t.Helper()
+	patience := patienceOf(t)
+	var leftOut atomic.Value
+	t.Cleanup(func() {
+		if text, ok := leftOut.Load().(string); ok {
+			t.Log(text)
+		}
+	})
 	for _, seed := range seeds(t) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			t.Parallel()
-			if err := Compare(t.Context(), seed, a, b); err != nil {
+			lacking, err := compare(t.Context(), seed, a, b, patience)
+			if lacking != "" {
+				leftOut.Store(lacking)
+			}
+			if err != nil {
 				t.Errorf("%v\nrepeat it with %s=%d", err, seedVariable, seed)
 			}
 		})
@@ -61,24 +76,46 @@ func seedOf(t *testing.T) (seed uint64, ok bool) {
 // duplicates, reads of streams and of the log, and, where both drivers have them, snapshots, checkpoints and
 // transactions. It returns an error at the first result that is not the same. Positions need not be the same, but must
 // stand in the same order.
-func Compare(ctx context.Context, seed uint64, a, b Opener) (err error) {
+func Compare(ctx context.Context, seed uint64, a, b Opener) error {
+	_, err := compare(ctx, seed, a, b, defaultPatience)
+	return err
+}
+
+// compare is Compare. It also says what it left out.
+func compare(ctx context.Context, seed uint64, a, b Opener, patience time.Duration) (lacking string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	h := newHistory(seed)
 	for i, open := range []Opener{a, b} {
-		p, err := newProbe(ctx, open)
-		if err != nil {
-			return err
+		p, opening := newProbe(ctx, open, patience)
+		if opening != nil {
+			return "", opening
 		}
 		defer func() { err = errors.Join(err, p.close()) }()
 		h.sides[i] = newSide(p)
 	}
 	for step := range steps {
 		if err := h.step(ctx); err != nil {
-			return fmt.Errorf("seed %d, step %d of %d: %w", seed, step+1, steps, err)
+			return h.lacking(), fmt.Errorf("seed %d, step %d of %d: %w", seed, step+1, steps, err)
 		}
 	}
-	return nil
+	return h.lacking(), nil
+}
+
+// lacking says what is not compared, because one of the drivers does not have it.
+func (h *history) lacking() string {
+	var list []string
+	for i, s := range h.sides {
+		for _, n := range []need{snapshotter, checkpointer, transactor} {
+			if !n.metBy(s.p.db) {
+				list = append(list, fmt.Sprintf("driver %d of 2 has no %s", i+1, n))
+			}
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return "not compared: " + strings.Join(list, ", ")
 }
 
 // side is one of the two drivers, and what is known of its log.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"github.com/tidemark-go/tidemark/eventstore"
 	"github.com/tidemark-go/tidemark/eventstore/driver"
@@ -16,13 +17,14 @@ import (
 // by any.
 type probe struct {
 	*handle
-	open    Opener
-	db      *Database
-	ctx     context.Context
-	cancel  context.CancelFunc
-	handles []*handle
-	removes []func() error // of all databases
-	running sync.WaitGroup
+	open     Opener
+	db       *Database
+	ctx      context.Context
+	cancel   context.CancelFunc
+	patience time.Duration
+	handles  []*handle
+	removes  []func() error // of all databases
+	running  sync.WaitGroup
 }
 
 // handle is a driver on the case's database.
@@ -33,8 +35,8 @@ type handle struct {
 	closed bool
 }
 
-func newProbe(ctx context.Context, open Opener) (*probe, error) {
-	p := &probe{open: open}
+func newProbe(ctx context.Context, open Opener, patience time.Duration) (*probe, error) {
+	p := &probe{open: open, patience: patience}
 	db, err := open(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("open a database: %w", err)
@@ -86,11 +88,12 @@ func (p *probe) restart() {
 	p.handle = p.another()
 }
 
-// portable returns an eventstore.Store on the handle's driver. The goroutine of the case asks for it first.
+// portable returns an eventstore.Store on the handle's driver, which polls only after the case has ended. The goroutine of
+// the case asks for it first.
 func (h *handle) portable() *eventstore.Store {
 	if h.store == nil {
 		var err error
-		h.store, err = eventstore.New(h.drv, registry(), &eventstore.Options{PollInterval: patience})
+		h.store, err = eventstore.New(h.drv, registry(), &eventstore.Options{PollInterval: 2 * h.p.patience})
 		h.p.ok(err, "make an eventstore.Store of the driver")
 	}
 	return h.store
@@ -102,9 +105,27 @@ func (h *handle) close() error {
 	}
 	h.closed = true
 	if h.store != nil {
-		return h.store.Close()
+		return h.p.inTime("handle's Close", h.store.Close)
 	}
-	return h.drv.Close()
+	return h.p.inTime("handle's Close", h.drv.Close)
+}
+
+// errStuck is in what a call that does not return leaves behind.
+var errStuck = errors.New("has not returned")
+
+// inTime calls f. It gives up on a call that has not returned after the case's patience: there is nothing else to be done about
+// it, and a message says more than the end of all tests.
+func (p *probe) inTime(what string, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- recovered(f) }()
+	timer := time.NewTimer(p.patience)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err
+	case <-timer.C:
+		return fmt.Errorf("%s %w after %v", what, errStuck, p.patience)
+	}
 }
 
 func (p *probe) closeHandles() error {
@@ -115,25 +136,47 @@ func (p *probe) closeHandles() error {
 	return errors.Join(errs...)
 }
 
-// close ends what the case left running, then the handles, then the database.
+// close ends what the case left running, then the handles, then the database. What something still uses stays open.
 func (p *probe) close() error {
 	p.cancel()
-	p.running.Wait()
-	err := p.closeHandles()
+	steps := []func() error{p.waitForAll, p.closeHandles}
 	for _, remove := range p.removes {
-		err = errors.Join(err, remove())
+		steps = append(steps, func() error { return p.inTime("Database.Remove", remove) })
 	}
-	if err != nil {
+	var errs []error
+	for _, step := range steps {
+		err := step()
+		if errs = append(errs, err); errors.Is(err, errStuck) {
+			break
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("close the database: %w", err)
 	}
 	return nil
+}
+
+// waitForAll waits for the tasks of the case, whose context has ended.
+func (p *probe) waitForAll() error {
+	return p.inTime("a call whose context has ended", func() error {
+		p.running.Wait()
+		return nil
+	})
 }
 
 // failed is the panic that ends a case.
 type failed struct{ err error }
 
 // run runs a case and returns what it failed with.
-func (p *probe) run(f func(p *probe)) (err error) {
+func (p *probe) run(f func(p *probe)) error {
+	return recovered(func() error {
+		f(p)
+		return nil
+	})
+}
+
+// recovered calls f and returns its error, or the one that it panicked with.
+func recovered(f func() error) (err error) {
 	defer func() {
 		switch r := recover().(type) {
 		case nil:
@@ -143,8 +186,7 @@ func (p *probe) run(f func(p *probe)) (err error) {
 			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
 		}
 	}()
-	f(p)
-	return nil
+	return f()
 }
 
 // task is a function that runs beside the case.
