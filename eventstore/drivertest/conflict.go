@@ -8,8 +8,7 @@ import (
 
 func t2() clause {
 	needs := []need{transactor}
-	return clause{id: "T2", text: "A conflict inside leaves the transaction usable or says plainly that it must be rolled back, " +
-		"the same on both.",
+	return clause{id: "T2", text: "A conflict inside leaves the transaction usable or says plainly that it must be rolled back.",
 		cases: []testCase{
 			{name: "after a conflict", needs: needs, run: usableAfterConflict},
 			{name: "after a duplicate", needs: needs, run: usableAfterDuplicate},

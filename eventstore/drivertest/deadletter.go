@@ -55,7 +55,7 @@ func (p *probe) sameDead(want, got []driver.DeadLetter, format string, args ...a
 }
 
 func compareDead(want, got driver.DeadLetter) error {
-	times := errors.Join(compareTime(want.FirstAt, got.FirstAt), compareTime(want.LastAt, got.LastAt))
+	times := errors.Join(compareTime("first at", want.FirstAt, got.FirstAt), compareTime("last at", want.LastAt, got.LastAt))
 	want.FirstAt, want.LastAt = got.FirstAt, got.LastAt
 	if times == nil && want != got {
 		return differ("dead letter", fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", got))

@@ -117,12 +117,12 @@ func compareEvent(want, got driver.Event) error {
 	case !slices.Equal(want.Tags, got.Tags):
 		return differ("tags", want.Tags, got.Tags)
 	}
-	return compareTime(want.RecordedAt, got.RecordedAt)
+	return compareTime("time", want.RecordedAt, got.RecordedAt)
 }
 
-func compareTime(want, got time.Time) error {
+func compareTime(what string, want, got time.Time) error {
 	if !want.Equal(got) || got.Location() != time.UTC {
-		return differ("time", want, got)
+		return differ(what, want, got)
 	}
 	return nil
 }

@@ -19,7 +19,7 @@ func readFlaws() []flaw {
 func pageFlaws() []flaw {
 	return []flaw{
 		{name: "it turns a page around instead of reading backward", catches: []catch{
-			{"R1/every combination on a short stream", "backward true"},
+			{"R1/every combination on a short stream", ", backward: "},
 		}, spoil: func(b *broken) {
 			b.readStream = func(ctx context.Context, q driver.StreamQuery) ([]driver.Record, error) {
 				backward := q.Backward

@@ -87,7 +87,7 @@ func compareKey(want, got driver.Key) error {
 	case !bytes.Equal(want.Wrapped, got.Wrapped):
 		return differ("key of "+want.Subject, want.Wrapped, got.Wrapped)
 	}
-	return compareTime(want.UpdatedAt, got.UpdatedAt)
+	return compareTime("time of "+want.Subject, want.UpdatedAt, got.UpdatedAt)
 }
 
 func keyRoundtrip(p *probe) {

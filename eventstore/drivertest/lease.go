@@ -59,8 +59,8 @@ func (h *handle) acquired(ctx context.Context, name, owner string, now time.Time
 	lease, err := h.acquire(ctx, name, owner, now)
 	h.p.ok(err, "acquire lease %q for %s", name, owner)
 	h.p.equal([]any{name, owner}, []any{lease.Name, lease.Owner}, "name and owner of an acquired lease")
-	h.p.ok(compareTime(now.Add(leaseTime), lease.Until), "end of an acquired lease")
-	h.p.ok(compareTime(now, lease.UpdatedAt), "begin of an acquired lease")
+	h.p.ok(compareTime("until", now.Add(leaseTime), lease.Until), "what Acquire of lease %q for %s returns", name, owner)
+	h.p.ok(compareTime("updated at", now, lease.UpdatedAt), "what Acquire of lease %q for %s returns", name, owner)
 	h.p.that(lease.Token > 0, "the token of lease %q is %d: it should be 1 or more", name, lease.Token)
 	return lease
 }
@@ -94,13 +94,14 @@ func (h *handle) release(ctx context.Context, name string, token int64, at time.
 	h.p.ok(err, "release lease %q with token %d", name, token)
 }
 
-// leaseIs ends the case unless this lease is stored.
-func (h *handle) leaseIs(ctx context.Context, want driver.Lease) {
+// leaseIs ends the case unless this lease is stored; the text says after which call.
+func (h *handle) leaseIs(ctx context.Context, want driver.Lease, format string, args ...any) {
+	after := fmt.Sprintf(format, args...)
 	list, err := h.drv.(driver.Leaser).Leases(ctx, want.Name)
-	h.p.ok(err, "list the leases %q", want.Name)
+	h.p.ok(err, "list the leases %q, after %s", want.Name, after)
 	i := slices.IndexFunc(list, func(l driver.Lease) bool { return l.Name == want.Name })
-	h.p.that(i >= 0, "lease %q is not listed", want.Name)
-	h.p.ok(compareLease(want, list[i]), "lease %q", want.Name)
+	h.p.that(i >= 0, "lease %q is not listed, after %s", want.Name, after)
+	h.p.ok(compareLease(want, list[i]), "lease %q as it is listed, after %s", want.Name, after)
 }
 
 func compareLease(want, got driver.Lease) error {
@@ -116,7 +117,7 @@ func compareLease(want, got driver.Lease) error {
 	case !bytes.Equal(want.State, got.State) || (want.State == nil) != (got.State == nil):
 		return differ("state", want.State, got.State)
 	}
-	return errors.Join(compareTime(want.Until, got.Until), compareTime(want.UpdatedAt, got.UpdatedAt))
+	return errors.Join(compareTime("until", want.Until, got.Until), compareTime("updated at", want.UpdatedAt, got.UpdatedAt))
 }
 
 // state returns a lease with a document.
@@ -131,13 +132,13 @@ func leaseDenied(p *probe) {
 	for _, now := range []time.Time{someTime, someTime.Add(leaseTime - time.Microsecond)} {
 		_, err := p.acquire(p.ctx, "a", "two", now)
 		p.denied(err, one, "acquire a lease of %v for another owner after %v", leaseTime, now.Sub(someTime))
-		p.leaseIs(p.ctx, one)
+		p.leaseIs(p.ctx, one, "Acquire for another owner")
 	}
 	one = p.saved(p.ctx, state(one, `{"n": 1}`), 7, someTime)
 	two := p.acquired(p.ctx, "a", "two", one.Until)
 	p.that(two.Token > one.Token, "the token of a lease that changed its owner is %d, it was %d", two.Token, one.Token)
 	p.equal([]any{one.Position, string(one.State)}, []any{two.Position, string(two.State)}, "position and document after a change of owner")
-	p.leaseIs(p.ctx, two)
+	p.leaseIs(p.ctx, two, "Acquire for another owner, once its time was over")
 	_, err := p.acquire(p.ctx, "a", "one", one.Until)
 	p.denied(err, two, "acquire a lease again that has another owner")
 }
@@ -149,7 +150,7 @@ func leaseRenewed(p *probe) {
 		renewed := p.acquired(p.ctx, "a", "one", now)
 		lease.UpdatedAt, lease.Until = now, now.Add(leaseTime)
 		p.ok(compareLease(lease, renewed), "lease that its owner acquires again after %v", after)
-		p.leaseIs(p.ctx, lease)
+		p.leaseIs(p.ctx, lease, "Acquire for its owner")
 	}
 }
 
@@ -158,15 +159,15 @@ func leaseReleased(p *probe) {
 	later := someTime.Add(time.Second)
 	for _, token := range []int64{lease.Token - 1, lease.Token + 1} {
 		p.release(p.ctx, "a", token, later)
-		p.leaseIs(p.ctx, lease)
+		p.leaseIs(p.ctx, lease, "ReleaseLease with token %d, which is not its own", token)
 	}
 	p.release(p.ctx, "never acquired", 1, later)
 	p.release(p.ctx, "a", lease.Token, later)
 	free := lease
 	free.Owner, free.Until, free.UpdatedAt = "", time.Time{}, later
-	p.leaseIs(p.ctx, free)
+	p.leaseIs(p.ctx, free, "ReleaseLease")
 	p.release(p.ctx, "a", lease.Token, later.Add(time.Second))
-	p.leaseIs(p.ctx, free)
+	p.leaseIs(p.ctx, free, "a second ReleaseLease")
 	for _, owner := range []string{"one", "two", "two"} {
 		next := p.acquired(p.ctx, "a", owner, later)
 		p.that(next.Token > lease.Token, "the token of a lease acquired by %s after a release is %d, it was %d", owner, next.Token, lease.Token)
@@ -194,12 +195,12 @@ func onlyOwnerSaves(p *probe) {
 			p.is(p.saveLease(p.ctx, l, from, late), driver.ErrLeaseLost, "save a lease as %s", who)
 		}
 	}
-	p.leaseIs(p.ctx, current)
+	p.leaseIs(p.ctx, current, "SaveLease of others")
 	p.release(p.ctx, "a", current.Token, late)
 	p.is(p.saveLease(p.ctx, current, 5, late), driver.ErrLeaseLost, "save a lease after it was released")
 	free := current
 	free.Owner, free.Until = "", time.Time{}
-	p.leaseIs(p.ctx, free)
+	p.leaseIs(p.ctx, free, "ReleaseLease")
 	list, err := p.drv.(driver.Leaser).Leases(p.ctx, "")
 	p.ok(err, "list the leases")
 	p.equal(1, len(list), "number of leases")
@@ -227,7 +228,7 @@ func onlyNewTokenSaves(p *probe) {
 			l.Position = 9
 			p.is(p.saveLease(p.ctx, l, 5, now), driver.ErrLeaseLost, "save a lease under token %d as its owner, whose token is %d",
 				l.Token, current.Token)
-			p.leaseIs(p.ctx, current)
+			p.leaseIs(p.ctx, current, "SaveLease under a token that is not the current one")
 		}
 	}
 	p.saved(p.ctx, current, 6, now)
@@ -242,14 +243,14 @@ func leaseElsewhere(p *probe) {
 			l.Position = 9
 			p.is(p.saveLease(p.ctx, l, from, someTime.Add(time.Second)), driver.ErrCheckpointMoved,
 				"save a lease that is at %d from %d", to, from)
-			p.leaseIs(p.ctx, lease)
+			p.leaseIs(p.ctx, lease, "SaveLease from %d", from)
 		}
 	}
 }
 
 func leaseIsCheckpoint(p *probe) {
 	p.ok(p.moveCheckpoint(p.ctx, "a", 0, 5), "move a checkpoint from 0 to 5")
-	p.leaseIs(p.ctx, driver.Lease{Name: "a", Position: 5, UpdatedAt: someTime})
+	p.leaseIs(p.ctx, driver.Lease{Name: "a", Position: 5, UpdatedAt: someTime}, "SaveCheckpoint")
 	lease := p.acquired(p.ctx, "a", "one", someTime)
 	p.equal(int64(5), lease.Position, "position of the lease")
 	lease = p.saved(p.ctx, state(lease, `{}`), 8, someTime.Add(time.Second))
@@ -257,7 +258,7 @@ func leaseIsCheckpoint(p *probe) {
 	p.is(p.moveCheckpoint(p.ctx, "a", 5, 6), driver.ErrCheckpointMoved, "move a checkpoint that is at 8 from 5")
 	p.ok(p.moveCheckpoint(p.ctx, "a", 8, 3), "move a checkpoint that has an owner from 8 to 3")
 	lease.Position, lease.UpdatedAt = 3, someTime
-	p.leaseIs(p.ctx, lease)
+	p.leaseIs(p.ctx, lease, "SaveCheckpoint while it had an owner")
 	p.is(p.saveLease(p.ctx, lease, 8, someTime), driver.ErrCheckpointMoved, "save a lease whose checkpoint was moved")
 	p.acquired(p.ctx, "b", "one", someTime)
 	p.checkpointIs("b", 0)
@@ -270,9 +271,9 @@ func leasesRoundtrip(p *probe) {
 		name := fmt.Sprintf("%d", i)
 		lease := p.acquired(p.ctx, name, e.Type, e.RecordedAt.Add(-leaseTime))
 		lease = p.saved(p.ctx, state(lease, string(e.Data)), int64(i)<<40, e.RecordedAt.Add(-leaseTime))
-		p.leaseIs(p.ctx, lease)
+		p.leaseIs(p.ctx, lease, "SaveLease")
 		lease.State = nil
-		p.leaseIs(p.ctx, p.saved(p.ctx, lease, 0, lease.UpdatedAt))
+		p.leaseIs(p.ctx, p.saved(p.ctx, lease, 0, lease.UpdatedAt), "SaveLease without a document")
 	}
 }
 
@@ -282,10 +283,10 @@ func leaseSlices(p *probe) {
 	p.saved(p.ctx, given, 0, someTime)
 	p.ok(compareLease(want, given), "the caller's lease after SaveLease")
 	clear(given.State)
-	p.leaseIs(p.ctx, want)
+	p.leaseIs(p.ctx, want, "the caller changed what SaveLease was given")
 	again := p.acquired(p.ctx, "a", "one", someTime)
 	clear(again.State)
-	p.leaseIs(p.ctx, want)
+	p.leaseIs(p.ctx, want, "the caller changed what Acquire returned")
 }
 
 func leasesByPrefix(p *probe) {
@@ -316,7 +317,7 @@ func leasesByPrefix(p *probe) {
 func leaseAfterRestart(p *probe) {
 	lease := p.saved(p.ctx, state(p.acquired(p.ctx, "a", "one", someTime), `[1]`), 3, someTime)
 	p.restart()
-	p.leaseIs(p.ctx, lease)
+	p.leaseIs(p.ctx, lease, "a restart")
 	p.saved(p.ctx, lease, 4, someTime)
 	p.that(p.acquired(p.ctx, "a", "two", someTime.Add(leaseTime)).Token > lease.Token, "the token does not grow after a restart")
 }

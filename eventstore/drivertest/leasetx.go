@@ -18,7 +18,7 @@ func (p *probe) writeLeases() (tx *held, saved driver.Lease) {
 	tx.append(named("a"), driver.NoStream, events(2)...)
 	tx.do(func(ctx context.Context) {
 		saved = p.saved(ctx, state(p.acquired(ctx, "a", "inside", later), `[1]`), 7, later)
-		p.leaseIs(ctx, saved)
+		p.leaseIs(ctx, saved, "SaveLease, as the transaction sees it")
 		p.saveDead(ctx, deadLetter("p", 2))
 		p.deleteDead(ctx, "p", 1)
 		p.deadAre(ctx, "p", deadLetter("p", 2))
@@ -40,7 +40,7 @@ func leasesCommit(p *probe) {
 	tx, saved := p.writeLeases()
 	tx.commit()
 	p.equal(2, len(p.log()), "events in the log after the transaction was committed")
-	p.leaseIs(p.ctx, saved)
+	p.leaseIs(p.ctx, saved, "the commit of SaveLease")
 	p.deadAre(p.ctx, "p", deadLetter("p", 2))
 }
 
@@ -54,10 +54,10 @@ func leasesRollBack(p *probe) {
 func releaseRollsBack(p *probe) {
 	lease := p.acquired(p.ctx, "a", "one", someTime)
 	for _, end := range []func(*held){(*held).rollback, (*held).commit} {
-		p.leaseIs(p.ctx, lease)
+		p.leaseIs(p.ctx, lease, "nothing but a ReleaseLease that was rolled back")
 		tx := p.begin(p.handle)
 		tx.do(func(ctx context.Context) { p.release(ctx, "a", lease.Token, someTime) })
-		p.outside(func() { p.leaseIs(p.ctx, lease) })
+		p.outside(func() { p.leaseIs(p.ctx, lease, "ReleaseLease in a transaction that is open") })
 		end(tx)
 	}
 	p.acquired(p.ctx, "a", "two", someTime)
@@ -88,7 +88,7 @@ func leaseAnswersInside(p *probe) {
 	tx.append(named("a"), driver.Any, events(1)...)
 	tx.commit()
 	p.equal(5, len(p.stream(named("a"))), "events of a transaction that was refused a lease four times")
-	p.leaseIs(p.ctx, current)
+	p.leaseIs(p.ctx, current, "calls in a transaction that were refused")
 }
 
 // takeoverIsLearned has somebody ask for a lease that a transaction takes over, until the answer is no longer that it is

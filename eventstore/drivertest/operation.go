@@ -64,7 +64,8 @@ func streamOperation(q driver.StreamQuery) operation {
 
 // logOperation reads after the event of a rank. The head of a page that was cut may be old.
 func logOperation(after int, q driver.AllQuery) operation {
-	return operation{text: fmt.Sprintf("read the log after event %d: %+v", after, q),
+	return operation{text: fmt.Sprintf("read the log after event %d of it, types %q, stream types %q, limit %d%s", after, q.Types, q.StreamTypes,
+		q.Limit, describeBytes(q.MaxBytes)),
 		run: func(ctx context.Context, s *side) (func(s *side) string, error) {
 			q := q
 			q.After = s.position(after)
@@ -147,8 +148,8 @@ func describeAll(what string, records []driver.Record) string {
 	for _, r := range records {
 		content := fnv.New64a()
 		fmt.Fprintf(content, "%s %q %q %q %v", r.ContentType, r.Data, r.Metadata, r.Tags, r.RecordedAt)
-		lines = append(lines, fmt.Sprintf("\t%s version %d of %q, %s v%d, append of %d, content %x", r.ID, r.Version, r.Stream,
-			r.Type, r.Schema, r.AppendSize, content.Sum64()))
+		lines = append(lines, fmt.Sprintf("\t%s version %d of %q, %s v%d, append of %d, %d bytes of data, content %x", r.ID, r.Version, r.Stream,
+			r.Type, r.Schema, r.AppendSize, len(r.Data), content.Sum64()))
 	}
 	return strings.Join(lines, "\n")
 }

@@ -104,7 +104,7 @@ func (p *probe) adjacent(stored []driver.Record, batches [][]eventstore.NewEvent
 
 func a4() clause {
 	return clause{id: "A4", text: "N appenders on N different streams: no conflict, no lock error, no serialization failure " +
-		"reaches a caller, on any driver, SQLite included.",
+		"reaches a caller, on any driver.",
 		cases: []testCase{
 			{name: "appenders on one handle, while readers read", run: func(p *probe) { noErrors(p, p.handle) }},
 			{name: "appenders on two handles, while readers read", needs: []need{reopen},

@@ -74,7 +74,19 @@ func selected(all []driver.Record, q driver.StreamQuery) []driver.Record {
 }
 
 func describe(q driver.StreamQuery) string {
-	return fmt.Sprintf("from %d, to %d, limit %d, at most %d bytes, backward %v", q.From, q.To, q.Limit, q.MaxBytes, q.Backward)
+	text := fmt.Sprintf("from %d, to %d, limit %d%s", q.From, q.To, q.Limit, describeBytes(q.MaxBytes))
+	if q.Backward {
+		return text + ", backward"
+	}
+	return text
+}
+
+// describeBytes leaves out a MaxBytes that cuts nothing.
+func describeBytes(maxBytes int) string {
+	if maxBytes == manyBytes {
+		return ""
+	}
+	return fmt.Sprintf(", MaxBytes %d", maxBytes)
 }
 
 func pageEndsAtMaxBytes(p *probe) {

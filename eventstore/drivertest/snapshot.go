@@ -67,7 +67,7 @@ func compareSnapshot(want, got driver.Snapshot) error {
 	case !bytes.Equal(want.Data, got.Data):
 		return differ("data", want.Data, got.Data)
 	}
-	return compareTime(want.RecordedAt, got.RecordedAt)
+	return compareTime("time", want.RecordedAt, got.RecordedAt)
 }
 
 func olderSnapshot(p *probe) {

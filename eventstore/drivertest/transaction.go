@@ -18,8 +18,8 @@ func t1() clause {
 	needs := []need{transactor}
 	state := []need{transactor, snapshotter, checkpointer}
 	owned := []need{transactor, leaser, deadLetterer}
-	return clause{id: "T1", text: "Inside sqltx.In(ctx, db, fn) appends, snapshots, checkpoints and the caller's own SQL commit " +
-		"together or not at all, on SQLite and Postgres alike.",
+	return clause{id: "T1", text: "Inside a transaction of the caller's, appends, snapshots, checkpoints and the caller's own " +
+		"writes commit together or not at all.",
 		cases: []testCase{
 			{name: "appends commit together", needs: needs, run: appendsCommitTogether},
 			{name: "appends are rolled back together", needs: needs, run: appendsRollBackTogether},
