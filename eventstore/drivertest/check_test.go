@@ -3,6 +3,7 @@ package drivertest_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"testing"
 	"time"
 
@@ -76,6 +77,19 @@ func TestCheckGivesUpOnWhatDoesNotReturn(t *testing.T) {
 		}, one)
 		require.ErrorContains(t, err, "handle's Close has not returned after 1s")
 		require.False(t, removed, "the database was removed though a handle is open")
+	})
+	t.Run("the Opener", func(t *testing.T) {
+		err := drivertest.Check(t.Context(), func(context.Context) (*drivertest.Database, error) {
+			return nil, stuck{ended: t.Context().Done()}.Close()
+		}, one)
+		require.ErrorContains(t, err, "open a database: the Opener has not returned after 1s")
+	})
+	t.Run("an Opener that ends its goroutine", func(t *testing.T) {
+		err := drivertest.Check(t.Context(), func(context.Context) (*drivertest.Database, error) {
+			runtime.Goexit()
+			return nil, nil
+		}, one)
+		require.ErrorContains(t, err, "open a database: the Opener has ended its goroutine")
 	})
 	t.Run("the database's Remove", func(t *testing.T) {
 		err := drivertest.Check(t.Context(), func(context.Context) (*drivertest.Database, error) {

@@ -37,11 +37,12 @@ type handle struct {
 
 func newProbe(ctx context.Context, open Opener, patience time.Duration) (*probe, error) {
 	p := &probe{open: open, patience: patience}
-	db, err := open(ctx)
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	db, err := obtain(p, "the Opener", func() (*Database, error) { return open(ctx) })
 	if err != nil {
+		p.cancel()
 		return nil, fmt.Errorf("open a database: %w", err)
 	}
-	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.db, p.handle = db, p.take(db)
 	return p, nil
 }
@@ -56,7 +57,7 @@ func (p *probe) take(db *Database) *handle {
 
 // foreign returns a handle on another database.
 func (p *probe) foreign() *handle {
-	db, err := p.open(p.ctx)
+	db, err := obtain(p, "the Opener", func() (*Database, error) { return p.open(p.ctx) })
 	p.ok(err, "open another database")
 	return p.take(db)
 }
@@ -69,7 +70,7 @@ func (p *probe) add(drv driver.Store) *handle {
 
 // another opens one more handle: another process on the same database.
 func (p *probe) another() *handle {
-	drv, err := p.db.Reopen(p.ctx)
+	drv, err := obtain(p, "Database.Reopen", func() (driver.Store, error) { return p.db.Reopen(p.ctx) })
 	p.ok(err, "open another handle on the database")
 	return p.add(drv)
 }
@@ -117,15 +118,34 @@ var errStuck = errors.New("has not returned")
 // it, and a message says more than the end of all tests.
 func (p *probe) inTime(what string, f func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- recovered(f) }()
+	go func() {
+		defer close(done) // f may end its goroutine, as require does
+		done <- recovered(f)
+	}()
 	timer := time.NewTimer(p.patience)
 	defer timer.Stop()
 	select {
-	case err := <-done:
+	case err, returned := <-done:
+		if !returned {
+			return fmt.Errorf("%s has ended its goroutine", what)
+		}
 		return err
 	case <-timer.C:
 		return fmt.Errorf("%s %w after %v", what, errStuck, p.patience)
 	}
+}
+
+// obtain is inTime for a call that returns something.
+func obtain[T any](p *probe, what string, f func() (T, error)) (T, error) {
+	var got, none T
+	err := p.inTime(what, func() (err error) {
+		got, err = f()
+		return err
+	})
+	if err != nil {
+		return none, err // got may still be written to
+	}
+	return got, nil
 }
 
 func (p *probe) closeHandles() error {

@@ -19,7 +19,7 @@ func g6() clause {
 
 // restored goes on with a copy of the database that was dumped and restored.
 func (p *probe) restored() {
-	drv, err := p.db.Restore(p.ctx)
+	drv, err := obtain(p, "Database.Restore", func() (driver.Store, error) { return p.db.Restore(p.ctx) })
 	p.ok(err, "dump and restore the database")
 	p.handle = p.add(drv)
 }
