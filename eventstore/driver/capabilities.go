@@ -65,10 +65,10 @@ type Snapshotter interface {
 type Snapshot struct {
 	Stream      StreamID
 	Version     int64
-	Type        string // the state's registered name
-	Schema      int
-	ContentType string
-	Data        []byte
+	Type        string    // the state's registered name
+	Schema      int       // 1 or more
+	ContentType string    // as an Event's
+	Data        []byte    // at most 256 MiB; valid JSON if ContentType is that of JSON
 	RecordedAt  time.Time // UTC, whole microseconds
 }
 
@@ -91,7 +91,9 @@ type Checkpointer interface {
 
 // Transactor lets other calls join a transaction of the driver's database. A transaction is carried by the context, and
 // every call of this driver that is given this context takes part. A context that carries a transaction of another
-// database, or one that has ended, makes every call fail with an error that says so.
+// database, or one that has ended, makes every call fail with an error that says so. That goes for the databases of this
+// driver, and of those that carry transactions in the same way, as all that use package sqltx do: a driver can't see what
+// another one hides under a key of its own, and such a call is made outside of that transaction.
 type Transactor interface {
 	// Transact runs fn in a transaction: committed if fn returns nil, rolled back if it returns an error, which is
 	// returned as it is, or panics, or if ctx has ended when fn returns, which is an error like that of any other call.

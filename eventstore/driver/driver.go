@@ -4,12 +4,16 @@
 // takes from the clock what it stores: the portable eventstore.Store above it does all that once, for every driver. (What
 // database/sql tries again by itself, the ids of the events keep harmless.) All methods are safe for
 // concurrent use. Slices and maps that a driver is given stay the caller's: it neither changes nor keeps them. What it
-// returns is the caller's from then on.
+// returns is the caller's from then on, so it is no memory that belongs to the database, as that of a mapped file, which
+// changes or goes away once the transaction has ended.
+//
+// The portable layer sees to it that names (of streams and their types, events, states, content types, tags, checkpoints,
+// owners) are non-empty UTF-8 without NUL of at most 255 bytes. They are compared byte by byte.
 //
 // [Store] is mandatory. The rest are capabilities, found once by type assertion in eventstore.New:
 //
 //   - [BatchCommitter]: many independent commits at once. Without it, each append is a Commit of its own.
-//   - [Waiter]: news of commits by other stores and processes. Without it, readers at the head poll.
+//   - [Waiter]: news of commits, this value's own and those of other processes. Without it, readers at the head poll.
 //   - [Snapshotter]: snapshots of aggregates. Without it, every load replays the whole stream.
 //   - [TailReader]: a snapshot and the events after it in one round trip. Without it, they are read one after the other.
 //   - [Checkpointer]: how far a projection has come. Without it, projections can't run on this driver.
@@ -21,7 +25,7 @@
 //   - [Migrator]: tables that have to be brought up to date.
 //
 // Never wrap a driver in another: the wrapper hides its capabilities. Package drivertest checks a driver against the
-// contract.
+// contract, as far as that can be seen from outside: not whether a commit outlasts a crash.
 package driver
 
 import (
@@ -71,7 +75,9 @@ type Store interface {
 	Close() error
 }
 
-// StreamID names a stream: the aggregate's type and its id. Both are compared byte by byte.
+// StreamID names a stream: the aggregate's type and its id. Both are names, as the package comment has them, and Type has no
+// hyphen. They have every other character in common, so a key made of both needs more between them than a separator: a
+// length, or two columns.
 type StreamID struct{ Type, ID string }
 
 // String returns type and id with a hyphen between them, as in "order-42".
@@ -132,12 +138,12 @@ type Write struct {
 // Event is an event as a writer hands it over. All of it comes back byte for byte.
 type Event struct {
 	ID          uuid.UUID
-	Type        string // non-empty UTF-8 without NUL, at most 255 bytes
-	Schema      int    // 1 or more
-	ContentType string // as "application/json"
-	Data        []byte // the payload; valid JSON if ContentType is JSON
-	Metadata    []byte // a JSON object, or empty
-	Tags        []string
+	Type        string    // a name
+	Schema      int       // 1 or more
+	ContentType string    // a name; that of JSON is "application/json", exactly so
+	Data        []byte    // the payload, of at most 64 MiB; valid JSON if ContentType is that of JSON
+	Metadata    []byte    // a JSON object of at most 16 MiB, or empty
+	Tags        []string  // names
 	RecordedAt  time.Time // UTC, whole microseconds
 }
 

@@ -18,24 +18,28 @@ import (
 type Leaser interface {
 	// Acquire makes owner the owner of the lease called name until the given time, and returns it: if nobody owns it, if
 	// its owner's time was over at now, or if owner owns it already, which renews it even when its time was over. A lease
-	// that is not there begins at position 0 without a document. Token grows with each change of owner, a release in
-	// between included, and stays the same when a lease is renewed.
+	// that is not there begins at position 0 without a document. Token grows whenever the lease gets an owner that
+	// it did not have just before; the same one that acquires again after a release is such an owner. It stays the same
+	// when a lease is renewed.
 	//
-	// Otherwise it fails with *HeldError, changes nothing and holds up nobody. That is also the answer, at once, while another transaction
-	// has acquired, saved, released or moved the lease and has not ended. Where the database has one writer, Acquire
-	// waits for such a transaction like everything that writes, and then knows.
+	// Otherwise it fails with *HeldError, changes nothing and holds up nobody. That is also the answer, at once, while
+	// another transaction has acquired, saved, released or moved the lease and has not ended. Where the database has one
+	// writer, Acquire waits for such a transaction like everything that writes, and then knows.
 	Acquire(ctx context.Context, name, owner string, now, until time.Time) (Lease, error)
-	// SaveLease stores Position, State and Until, which is later than at, of l. It fails with ErrLeaseLost unless l.Owner owns the lease and
-	// l.Token is the current token, no matter whether its time is over, and otherwise with ErrCheckpointMoved unless the
-	// stored position is from; then it changes nothing. It waits for another transaction that has changed the lease.
+	// SaveLease stores Position, State and Until, which is later than at, of l. It fails with ErrLeaseLost unless l.Owner
+	// owns the lease and l.Token is the current token, no matter whether its time is over: the owner's name is not enough,
+	// since a part of that owner may have slept while the lease was another's and came back. Otherwise it fails with
+	// ErrCheckpointMoved unless the stored position is from. When it fails, it changes nothing. It waits for another
+	// transaction that has changed the lease.
 	//
 	// After SaveLease or Acquire inside a transaction, nobody acquires the lease before that has ended, however long its
 	// time has been over: what its owner did in it is committed before the next one begins, or never. So that a process
 	// that has stopped in the midst of it does not keep the lease for good, the database ends the transaction if the
 	// process does nothing in it for as long as the lease was taken for, where it can.
 	SaveLease(ctx context.Context, l Lease, from int64, at time.Time) error
-	// ReleaseLease ends the ownership at once if token is the current one, and does nothing else. Position and document
-	// stay. It waits for another transaction that has changed the lease.
+	// ReleaseLease ends the ownership at once if token is the current one and somebody owns the lease; otherwise it does
+	// nothing. Position, document and token stay: it is the next Acquire that makes the token grow. It waits for another
+	// transaction that has changed the lease.
 	ReleaseLease(ctx context.Context, name string, token int64, at time.Time) error
 	// Leases returns all leases and checkpoints whose names begin with prefix, which may be empty, in order of name, byte
 	// by byte. An owner whose time is over is listed until somebody else acquires the lease.
