@@ -152,6 +152,15 @@ func outcomeFlaws() []flaw {
 		{name: "it tells the outcome before the end", catches: []catch{
 			{"T1/the outcome is told after the end", "outcomes told before the transaction has ended"},
 		}, spoil: func(b *broken) { b.onEnd = func(_ context.Context, f func(bool)) { f(true) } }},
+		{name: "it says nothing once a transaction has ended", catches: []catch{
+			{"T1/the outcome is told at once after the end", "outcome told to one that asks after the end: want [true], got []"},
+		}, spoil: func(b *broken) {
+			b.onEnd = func(ctx context.Context, f func(bool)) {
+				if b.inside(ctx) {
+					b.toyHandle.OnEnd(ctx, f)
+				}
+			}
+		}},
 		{name: "it takes a rollback for a commit", catches: []catch{
 			{"T1/the outcome is told after the end", "outcomes told to two that asked: want [false false], got [true true]"},
 		}, spoil: func(b *broken) {

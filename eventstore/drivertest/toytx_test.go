@@ -53,8 +53,16 @@ func (h *toyHandle) InTransaction(ctx context.Context) (bool, error) {
 }
 
 func (h *toyHandle) OnEnd(ctx context.Context, f func(committed bool)) {
-	tx, _ := h.carried(ctx)
-	tx.onEnd = append(tx.onEnd, f)
+	tx := ctx.Value(toyKey{}).(*toyTx)
+	h.db.mu.Lock()
+	ended, committed := tx.ended, tx.committed
+	if !ended {
+		tx.onEnd = append(tx.onEnd, f)
+	}
+	h.db.mu.Unlock()
+	if ended {
+		f(committed)
+	}
 }
 
 func (h *toyHandle) Transact(ctx context.Context, fn func(ctx context.Context) error) error {

@@ -33,6 +33,7 @@ func t1() clause {
 			{name: "a function that joins and fails leaves the end to the outer one", needs: needs, run: innerFails},
 			{name: "a transaction sees its own writes", needs: needs, run: seesItsOwn},
 			{name: "the outcome is told after the end", needs: needs, run: outcomeIsTold},
+			{name: "the outcome is told at once after the end", needs: needs, run: outcomeIsToldLate},
 			{name: "a context that ends inside the transaction", needs: needs, run: contextEndsInside},
 			{name: "a transaction of another database is refused", needs: needs, run: otherDatabaseRefused},
 			{name: "a transaction that has ended is refused", needs: needs, run: endedRefused},
@@ -226,6 +227,21 @@ func outcomeIsTold(p *probe) {
 		p.that(errors.Is(err, end), "Transact returns %s, its function returned %v", brief(err), end)
 		p.equal([]bool{end == nil, end == nil}, told, "outcomes told to two that asked")
 		p.equal(end == nil, visible == 1, "event of the transaction is there when the outcome is told")
+	}
+}
+
+// outcomeIsToldLate asks with the context of a transaction that has ended.
+func outcomeIsToldLate(p *probe) {
+	for _, end := range []error{nil, errRollback} {
+		var kept context.Context
+		err := p.transact(p.ctx, func(ctx context.Context) error {
+			kept = ctx
+			return end
+		})
+		p.that(errors.Is(err, end), "Transact returns %s, its function returned %v", brief(err), end)
+		var told []bool
+		p.drv.(driver.Transactor).OnEnd(kept, func(committed bool) { told = append(told, committed) })
+		p.equal([]bool{end == nil}, told, "outcome told to one that asks after the end")
 	}
 }
 
