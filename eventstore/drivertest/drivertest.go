@@ -38,7 +38,8 @@ type Database struct {
 	// Store is a handle on the database, with its tables in place. The suite closes it.
 	Store driver.Store
 	// Reopen opens one more handle on the same database, as another process would do, or the same one after a restart:
-	// it is called while other handles are open, and after all were closed. The suite closes what it returns.
+	// it is called while other handles are open, and after all were closed. The suite closes what it returns. Where the
+	// database locks its file for one opener, handles may share what is opened, with a count, or this is nil.
 	Reopen func(ctx context.Context) (driver.Store, error)
 	// Restore dumps the database, restores the dump into a new one, and opens that. The suite closes what it returns.
 	Restore func(ctx context.Context) (driver.Store, error)
