@@ -4,7 +4,7 @@ import (
 	"context"
 	"testing"
 
-	"github.com/tidemark-go/tidemark/drivers/memory"
+	"github.com/tidemark-go/tidemark/drivers/sqlite"
 	"github.com/tidemark-go/tidemark/eventstore/drivertest"
 	"github.com/tidemark-go/tidemark/internal/pgtest"
 )
@@ -21,6 +21,8 @@ func BenchmarkDriver(b *testing.B) {
 	drivertest.Benchmark(b, opener(pgtest.DSN(b), openPQ))
 }
 
-func openReference(context.Context) (*drivertest.Database, error) {
-	return &drivertest.Database{Store: memory.New()}, nil
+// openReference is SQLite, since memory has no transactions.
+func openReference(ctx context.Context) (*drivertest.Database, error) {
+	s, err := sqlite.Open(ctx, ":memory:", nil)
+	return &drivertest.Database{Store: s, OneWriter: true, OneConnection: true}, err
 }
