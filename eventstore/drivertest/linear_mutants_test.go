@@ -237,7 +237,7 @@ func atomicityMutants() []mutant {
 				return b.toyHandle.Commit(ctx, changed(writes, func(events []driver.Event) []driver.Event { return events[:min(5, len(events))] }))
 			}
 		}},
-		{"keeps what a rolled-back transaction wrote", []string{"nothing else", "receipts", "reads", "linearizable", "real time", "ends"}, func(b *broken) {
+		{"keeps what a rolled-back transaction wrote", []string{"nothing else", "receipts", "reads", "linearizable", "real time", "ends", "whole"}, func(b *broken) {
 			turn := every(3)
 			b.transact = func(ctx context.Context, fn func(ctx context.Context) error) error {
 				var failed error
