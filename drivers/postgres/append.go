@@ -156,10 +156,9 @@ func (c conn) attempt(ctx context.Context, writes []driver.Write, g guards) ([]d
 	}
 	stored := make([]driver.Receipt, 0, events)
 	err := c.each(ctx, c.appendStatement(writes, events), func(rows *sql.Rows) error {
-		var r driver.Receipt
-		err := rows.Scan(&r.Version, &r.Position)
-		stored = append(stored, r)
-		return err
+		stored = append(stored, driver.Receipt{})
+		r := &stored[len(stored)-1]
+		return rows.Scan(&r.Version, &r.Position)
 	}, appendArgs(writes, events, g)...)
 	switch {
 	case err != nil:

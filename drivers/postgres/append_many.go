@@ -19,7 +19,7 @@ const (
 		$10::text[] AS event_type, $11::integer[] AS schema_version, $12::text[] AS content_type, $13::json[] AS event_data,
 		$14::bytea[] AS event_bytes, $15::json[] AS metadata, $16::text[] AS tags, $17::timestamptz[] AS created_at
 ), guarded AS MATERIALIZED (
-	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text, '') AS nothing
+	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key + (SELECT 0{bounded}))::text, '') AS nothing
 	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
 ), locked AS MATERIALIZED (
 	SELECT {lock} AS nothing

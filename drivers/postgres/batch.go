@@ -23,7 +23,7 @@ const appendBatch = `WITH input AS MATERIALIZED (
 		$14::bytea[] AS event_bytes, $15::json[] AS metadata, $16::text[] AS tags, $17::timestamptz[] AS created_at,
 		$18::bigint[] AS events
 ), guarded AS MATERIALIZED (
-	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text, '') AS nothing
+	SELECT string_agg(pg_advisory_xact_lock_shared({events}::oid::integer, g.key + (SELECT 0{bounded}))::text, '') AS nothing
 	FROM input i CROSS JOIN LATERAL unnest(i.guard) AS g (key)
 ), locked AS MATERIALIZED (
 	SELECT {lock} AS nothing

@@ -85,16 +85,17 @@ const (
 // A transaction may hold a stream for as long as its caller likes, and whoever appends to the stream waits for its end, in the
 // unique index or for a lock. An append outside of a caller's transaction must not keep a lane meanwhile that others come after
 // in, so its wait is bounded, and ends with driver.ErrHeld. The bound is a setting that is local to the append's transaction.
-// It stands in the key of the first lock that is asked for, so that it is made before.
+// It stands in the key of the first lock that is asked for, so that it is made before; where there are many keys, in a SELECT of
+// its own, which runs once.
 const (
 	patience     = "100ms"
 	heldPatience = "2s" // more than the server's usual deadlock_timeout
 
-	boundBy = ` + (SELECT length(left(set_config('lock_timeout', {patience}, true), 0)))` // + 0
+	boundBy = ` + (set_config('lock_timeout', {patience}, true) IS NULL)::integer` // + 0
 )
 
-const lockStreams = `SELECT count(CASE WHEN g.exclusive THEN pg_advisory_xact_lock({events}::oid::integer, g.key{bounded})::text
-	ELSE pg_advisory_xact_lock_shared({events}::oid::integer, g.key{bounded})::text END)
+const lockStreams = `SELECT count(CASE WHEN g.exclusive THEN pg_advisory_xact_lock({events}::oid::integer, g.key + (SELECT 0{bounded}))::text
+	ELSE pg_advisory_xact_lock_shared({events}::oid::integer, g.key + (SELECT 0{bounded}))::text END)
 FROM unnest($1::integer[], $2::boolean[]) AS g (key, exclusive)`
 
 // bounded fills in the bound of a statement's wait, an SQL expression, or none.
