@@ -22,10 +22,11 @@ type board struct {
 // reading is what a worker of this runner shows of its partition.
 type reading struct {
 	PartitionStatus
-	known bool  // Position is where it stands
-	held  bool  // the worker runs
-	stop  error // why it has given up
-	meter meter
+	known   bool  // Position is where it stands
+	held    bool  // the worker runs
+	stop    error // why it has given up
+	resumed int   // control.Resumed when it did: with the next Resume it is tried again
+	meter   meter
 }
 
 // Tenures counts what has happened to this runner's ownership of a projection's partitions since the runner was made.
@@ -196,10 +197,10 @@ func (g gauge) failed(err error) {
 // parked takes note of how many streams are parked.
 func (g gauge) parked(streams int) { g.change(func(r *reading) { r.Parked = streams }) }
 
-// stopped takes note of why the partition was given up.
-func (g gauge) stopped(reason error) {
+// stopped takes note of why the partition was given up, and of control.Resumed at that time.
+func (g gauge) stopped(reason error, resumed int) {
 	g.change(func(r *reading) {
-		r.State, r.stop, r.LastError, r.LastErrorAt = StateStopped, reason, reason, time.Now()
+		r.State, r.stop, r.resumed, r.LastError, r.LastErrorAt = StateStopped, reason, resumed, reason, time.Now()
 	})
 }
 

@@ -141,6 +141,19 @@ func TestResumeHasAProjectionTriedAgainThatHasGivenUp(t *testing.T) {
 	})
 }
 
+func TestWhoWaitsAfterAResumeFromElsewhereIsNotToldOfTheStopBefore(t *testing.T) {
+	onEvery(t, func(t *testing.T, w *world) {
+		last := w.deposit(t, 8)
+		p, _ := w.refusing(5, 1+1, &projection.Options{Tries: 1})
+		r := w.start(t, p, names(new(int)))
+		require.ErrorIs(t, r.WaitFor(t.Context(), "balances", last), projection.ErrStopped)
+		synctest.Wait() // until nobody holds the partition any more
+		require.NoError(t, w.runner(t, nil, w.projection("balances", nil)).Resume(t.Context(), "balances"))
+		require.NotEqual(t, projection.StateStopped, r.status(t).State)
+		r.reach(t, "balances", last)
+	})
+}
+
 func TestP2AProjectionThatGaveUpIsNotTriedByRunnersThatWereThereAlready(t *testing.T) {
 	onEvery(t, func(t *testing.T, w *world) {
 		p, got := w.refusing(5, 1<<30, &projection.Options{Tries: 2})

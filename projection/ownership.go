@@ -233,7 +233,7 @@ func (o *ownership) alone(ctx, work context.Context) (done bool) {
 func (o *ownership) dismiss(work context.Context, w *worker, err error) outcome {
 	end := outcome{row: w.part.row(), err: err, resumed: w.board.resumed()}
 	if err != nil && !errors.Is(err, errLost) {
-		w.gauge.stopped(err)
+		w.gauge.stopped(err, end.resumed)
 		w.tellStop(work, end)
 	}
 	if w.tenure != nil {

@@ -107,7 +107,7 @@ func (o *ownership) stopped(rs roster, p part, doc control) bool {
 	}
 	if f := o.feed(p.projection); f != nil {
 		err := n.stopped(f.name)
-		gauge{&f.board, row}.stopped(err)
+		gauge{&f.board, row}.stopped(err, doc.Resumed)
 		o.elsewhere[row] = stop{f, err, doc.Resumed}
 	}
 	return true

@@ -77,7 +77,7 @@ func (s *sight) partition(p part, rs roster, v view) (PartitionStatus, error) {
 		ps.Owner = owner
 	case s.control.Paused:
 		ps.State = StatePaused
-	case here.stop != nil:
+	case here.stop != nil && here.resumed == s.control.Resumed:
 		ps.State, stop = StateStopped, here.stop
 	case v.ended != nil:
 		ps.State, stop = StateStopped, v.ended
