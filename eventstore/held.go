@@ -44,7 +44,7 @@ func (h *heldStreams) pass(ctx context.Context, writes []driver.Write) error {
 }
 
 func heldError(outcome string, stream StreamID, err error) error {
-	return fmt.Errorf("%s, an open transaction of somebody else holds stream %q: %w", outcome, stream, err)
+	return fmt.Errorf("%s, an open transaction that this context is not part of holds stream %q: %w", outcome, stream, err)
 }
 
 func (h *heldStreams) waitedFor(writes []driver.Write) (stream StreamID, through chan struct{}) {

@@ -190,10 +190,10 @@ func TestWhoGivesUpOnAStreamThatIsHeldIsToldSo(t *testing.T) {
 			*caller
 			says string
 		}{
-			{first, `outcome unknown, an open transaction of somebody else holds stream "account-ada": context canceled`},
-			{second, `nothing written, an open transaction of somebody else holds stream "account-ada": context canceled`},
+			{first, `outcome unknown, an open transaction that this context is not part of holds stream "account-ada": context canceled`},
+			{second, `nothing written, an open transaction that this context is not part of holds stream "account-ada": context canceled`},
 			{another, "outcome unknown, an open transaction"},
-			{placeless, `nothing written, an open transaction of somebody else holds stream "account-2"`},
+			{placeless, `nothing written, an open transaction that this context is not part of holds stream "account-2"`},
 		} {
 			<-c.done
 			require.ErrorIs(t, c.err, context.Canceled)
