@@ -52,7 +52,11 @@ func smallStatement(n int) string {
 			row = append(row, fmt.Sprintf(parameter, first+j+1))
 		}
 		rows = append(rows, "("+strings.Join(row, ", ")+")")
-		guards = append(guards, strings.ReplaceAll(guardOne, "$5", fmt.Sprintf("$%d", first+smallGuard+1)))
+		guard := strings.ReplaceAll(guardOne, "$5", fmt.Sprintf("$%d", first+smallGuard+1))
+		if i > 0 { // the first one's bound holds for all
+			guard = bounded(guard, "")
+		}
+		guards = append(guards, guard)
 	}
 	return locked(strings.ReplaceAll(appendSmall, "{rows}", strings.Join(rows, ", ")), takeLock, strings.Join(guards, " || "))
 }

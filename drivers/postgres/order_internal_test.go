@@ -79,6 +79,7 @@ func newSlowed(t *testing.T, dsn, step, slowStep string) *slowed {
 		s.slow.sql.appendSmall[2]} {
 		require.Equal(t, 1, strings.Count(st.text, step), "the step to slow down, in\n%s", st.text)
 		st.text = strings.Replace(st.text, step, slowStep, 1)
+		require.Equal(t, 1, strings.Count(st.text, pq.QuoteLiteral(patience)))
 		st.text = strings.Replace(st.text, pq.QuoteLiteral(patience), "'0'", 1) // the gate may take longer
 	}
 	_, err := s.usual.db.ExecContext(t.Context(), slowly)
