@@ -226,6 +226,11 @@ func dialServer(dsn string) (*serverConn, error) {
 		return nil, err
 	}
 	config.RuntimeParams = map[string]string{"client_encoding": "UTF8", "datestyle": "ISO, MDY"}
+	var lent *lentConn
+	config.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, c net.Conn) (net.Conn, error) {
+		lent = &lentConn{Conn: c}
+		return lent, nil
+	}
 	c, err := pgconn.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, err
@@ -234,11 +239,40 @@ func dialServer(dsn string) (*serverConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &serverConn{buffered: newBuffered(taken.Conn), key: append(binary.BigEndian.AppendUint32(nil, taken.PID), taken.SecretKey...)}
+	own, err := lent.takeBack()
+	if err != nil {
+		return nil, err
+	}
+	s := &serverConn{buffered: newBuffered(own), key: append(binary.BigEndian.AppendUint32(nil, taken.PID), taken.SecretKey...)}
 	for name, value := range taken.ParameterStatuses {
 		s.greeting = append(s.greeting, message('S', []byte(name+"\x00"+value+"\x00"))...)
 	}
 	return s, nil
+}
+
+// lentConn is a connection that pgx has until it has logged in. If a write took it long, a goroutine of pgx's still reads then,
+// and would have the first answer to somebody else.
+type lentConn struct {
+	net.Conn
+	mu    sync.Mutex // held while pgx reads
+	taken bool
+}
+
+func (l *lentConn) Read(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.taken {
+		return 0, net.ErrClosed
+	}
+	return l.Conn.Read(b)
+}
+
+func (l *lentConn) takeBack() (net.Conn, error) {
+	interrupted := l.SetReadDeadline(time.Unix(1, 0))
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.taken = true
+	return l.Conn, errors.Join(interrupted, l.SetReadDeadline(time.Time{}))
 }
 
 func message(kind byte, body []byte) []byte {
