@@ -59,7 +59,7 @@ func TestARequestToCancelHitsNobodyElse(t *testing.T) {
 }
 
 func appendAndRead(ctx context.Context, s *postgres.Store, id string, nth int) error {
-	receipts, err := s.Commit(ctx, []driver.Write{appends(order(id), driver.ExpectedVersion(nth-1), 1)})
+	receipts, err := commitHeld(ctx, s, appends(order(id), driver.ExpectedVersion(nth-1), 1))
 	if err != nil {
 		return err
 	}

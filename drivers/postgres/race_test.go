@@ -53,7 +53,7 @@ func TestAppendsToDistinctStreamsDontRace(t *testing.T) {
 	s := fresh(t)
 	together(16, func(i int) {
 		for n := range 50 {
-			if _, err := s.Commit(t.Context(), []driver.Write{appends(order(fmt.Sprint(i, n)), driver.NoStream, 1+n%3)}); err != nil {
+			if _, err := commitHeld(t.Context(), s, appends(order(fmt.Sprint(i, n)), driver.NoStream, 1+n%3)); err != nil {
 				t.Error(err)
 			}
 		}
