@@ -20,7 +20,7 @@ type holding struct {
 	mu      sync.Mutex
 	held    map[driver.StreamID]chan struct{} // closed when the stream is free
 	waiting map[driver.StreamID]int
-	turns   int // what waits returns after so many tries; 0 for never
+	turns   int // so many waits end at once, with ErrHeld
 	most    int // that waited at a time
 }
 
